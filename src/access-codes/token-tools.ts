@@ -1,0 +1,38 @@
+import type { McpServer } from '@modelcontextprotocol/server';
+import { z } from 'zod';
+import { listTokens, type TokenInfo, type ToolContext } from '../http.ts';
+import { toWireTime } from '../index.ts';
+import { answer, AT_ONCE, HINTS } from './answers.ts';
+
+const LIST_TOKENS = {
+  title: 'List tokens',
+  description: `Your own tokens in this team, newest first, without their secrets. ${AT_ONCE}`,
+  inputSchema: z.object({}),
+  outputSchema: z.object({
+    data: z.array(
+      z.looseObject({ id: z.string(), name: z.string(), abilities: z.array(z.string()) }),
+    ),
+    meta: z.object({ total: z.int() }),
+  }),
+  annotations: HINTS.looks,
+};
+
+export function registerTokenTools(mcp: McpServer, { who, store }: ToolContext): void {
+  mcp.registerTool('list_tokens', LIST_TOKENS, async () => {
+    const tokens = await listTokens(store, who);
+    return answer({ data: tokens.map(toToken), meta: { total: tokens.length } });
+  });
+}
+
+function toToken(token: TokenInfo) {
+  return {
+    id: token.id,
+    name: token.name,
+    abilities: token.abilities,
+    abilities_count: token.abilities.length,
+    scopes: { team_id: token.team_id, project_ids: token.project_ids },
+    last_used_at: token.last_used_at === null ? null : toWireTime(token.last_used_at),
+    expires_at: token.expires_at === null ? null : toWireTime(token.expires_at),
+    created_at: toWireTime(token.created_at),
+  };
+}

@@ -1,0 +1,29 @@
+/**
+ * Commands that open the database itself.
+ */
+import { existsSync } from 'node:fs';
+import { openStore } from '../sqlite.ts';
+import type { Store } from '../store/store.ts';
+import { CliError } from './exit.ts';
+
+/**
+ * Open the store, use it, and close it. Another process may be serving on it meanwhile.
+ *
+ * @throws CliError when the file is missing and must be there
+ */
+export async function withStore<T>(
+  { db, mustExist }: { readonly db: string; readonly mustExist: boolean },
+  use: (store: Store) => Promise<T>,
+): Promise<T> {
+  if (mustExist && !existsSync(db)) {
+    throw new CliError('NO_DATABASE', `There is no database at ${db}.`, {
+      remediation: 'Name it with --db or MCP_ASYNC_JOBS_DB; `start` makes one.',
+    });
+  }
+  const store = await openStore(db, { isGuest: true });
+  try {
+    return await use(store);
+  } finally {
+    await store.close();
+  }
+}

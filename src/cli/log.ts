@@ -1,0 +1,60 @@
+/**
+ * The log: one line per event on stderr, JSON unless a person reads it.
+ */
+import { pino, type DestinationStream } from 'pino';
+import { isBody } from '../client/answers.ts';
+import type { Logger } from '../job/log.ts';
+import { printable } from '../job/schema.ts';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Nobody should log these; should somebody, they do not reach the log. */
+const SECRET_FIELDS = ['secret', 'password', 'authorization'];
+const SECRET_TOKEN = /(mpt_(?:live|test)_[0-9A-Za-z]+)_[0-9A-Za-z]+/g;
+
+/** A logger on stderr. Lines wait for nobody: they are written as fast as stderr takes them. */
+export function openLog(level: LogLevel): Logger {
+  const isTerminal = process.stderr.isTTY;
+  const file = pino.destination({ dest: 2, sync: false, minLength: 0 });
+  // A closed stderr takes no log, and is no reason to stop.
+  file.on('error', () => {});
+  process.once('exit', () => {
+    try {
+      file.flushSync();
+    } catch {
+      // Not opened yet: there is nothing to flush.
+    }
+  });
+  const destination: DestinationStream = {
+    write: (line) => void file.write(isTerminal ? `${readable(masked(line))}\n` : masked(line)),
+  };
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: SECRET_FIELDS.flatMap((name) => [name, `*.${name}`]), censor: '[secret]' },
+    },
+    destination,
+  );
+}
+
+/** The line without the secret of any token in it. */
+export function masked(line: string): string {
+  return line.includes('mpt_') ? line.replaceAll(SECRET_TOKEN, '$1_[secret]') : line;
+}
+
+/** A line of the log for a person: `10:05:00 info  job completed job_id=mjb_… attempt=1`. */
+export function readable(line: string): string {
+  const event: unknown = JSON.parse(line);
+  if (!isBody(event)) return line.trimEnd();
+  const { level, time, msg, ...fields } = event;
+  const facts = Object.entries(fields).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  const at = typeof time === 'string' ? time.slice(11, 19) : '';
+  const text = [at, String(level).padEnd(5), String(msg ?? ''), ...facts].join(' ');
+  return printable(text, 1_000);
+}

@@ -1,0 +1,64 @@
+/** Which Host and Origin are answered, and whose address a request came from. */
+import type { IncomingMessage } from 'node:http';
+import { JobError } from '../job/errors.ts';
+import { printable } from '../job/schema.ts';
+
+export interface Addresses {
+  /** @throws JobError ORIGIN_REFUSED */
+  check(incoming: IncomingMessage): void;
+  clientOf(incoming: IncomingMessage): string;
+}
+
+export interface AddressOptions {
+  readonly host: string;
+  readonly publicUrl: string;
+  readonly allowHosts: readonly string[];
+  readonly allowOrigins: readonly string[];
+  readonly trustProxy: boolean;
+}
+
+/** Names for the machine itself, as they stand in a URL. */
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+
+/** Whether a server that listens there can be reached from its own machine alone. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/**
+ * A browser that was lured onto a name of somebody else's still sends that name as Host, and the
+ * page's address as Origin. Neither is answered unless it is known.
+ */
+export function addresses(options: AddressOptions): Addresses {
+  const names = [options.host, new URL(options.publicUrl).hostname, ...options.allowHosts];
+  const hosts = new Set([...LOOPBACK, ...names.map(hostName)]);
+  const origins = new Set(options.allowOrigins.map((origin) => new URL(origin).origin));
+  return {
+    check({ headers: { host, origin } }) {
+      if (!hosts.has(hostnameOf(`http://${host ?? ''}`))) refuse('Host', host);
+      if (origin === undefined || origins.has(origin)) return;
+      if (!hosts.has(hostnameOf(origin))) refuse('Origin', origin);
+    },
+    clientOf({ headers, socket }) {
+      const forwarded = options.trustProxy ? headers['x-forwarded-for'] : undefined;
+      const last = [forwarded].flat().join(',').split(',').at(-1)?.trim();
+      return last || (socket.remoteAddress ?? '');
+    },
+  };
+}
+
+/** As `URL` writes a host: lower case, IPv6 in brackets. */
+function hostName(name: string): string {
+  return hostnameOf(`http://${name.includes(':') && !name.startsWith('[') ? `[${name}]` : name}`);
+}
+
+function hostnameOf(url: string): string {
+  return URL.parse(url)?.hostname ?? '';
+}
+
+function refuse(header: string, value: string | undefined): never {
+  const shown = value === undefined ? 'absent' : `"${printable(value, 100)}"`;
+  throw new JobError('ORIGIN_REFUSED', {
+    message: `The ${header} of the request is ${shown}; this server does not answer to it.`,
+  });
+}

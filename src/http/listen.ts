@@ -1,0 +1,60 @@
+/** The listening socket, with the bounds that cut slow and silent clients off. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** A request whose headers and body have not come by then is cut off. */
+const REQUEST_MS = 15_000;
+/** A connection on which nothing moves, in either direction, is cut off. */
+const SILENCE_MS = 60_000;
+/** An idle connection is kept this long for the next request of its client. */
+const KEEP_ALIVE_MS = 30_000;
+
+/**
+ * Take a port. Nothing is answered before a `request` listener is added.
+ *
+ * @throws Error that says what to do, when the port cannot be had
+ */
+export async function listen(host: string, port: number): Promise<{ server: Server; port: number }> {
+  const server = createServer({
+    headersTimeout: REQUEST_MS,
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: 1_000,
+    maxHeaderSize: 16_384,
+    noDelay: true,
+  });
+  server.timeout = SILENCE_MS;
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    throw new Error(`Cannot listen on ${host}:${port}: ${why(cause)}`, { cause });
+  }
+  return { server, port: (server.address() as AddressInfo).port };
+}
+
+function why(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'EADDRINUSE':
+      return 'the port is in use. Choose another one, or 0 for any that is free.';
+    case 'EACCES':
+      return 'this user may not use the port. Choose one above 1023.';
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return 'this machine has no such address. Choose another host.';
+    default:
+      return `${(error as Error).message}.`;
+  }
+}
+
+/** Take no new connections, let answers end for `graceMs`, then cut what is left. */
+export async function closeServer(server: Server, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  server.closeIdleConnections();
+  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+  await closed;
+  clearTimeout(cut);
+}

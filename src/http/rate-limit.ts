@@ -1,0 +1,105 @@
+/**
+ * How often a token, and an address without one, may ask. In memory, per server process, in
+ * windows of a minute.
+ */
+import { hash } from 'node:crypto';
+import { RateLimiterMemory } from 'rate-limiter-flexible';
+import { JobError } from '../job/errors.ts';
+import type { Identify, Identity } from '../team/identify.ts';
+
+/** Requests a minute from one address without a valid token. */
+const STRANGER_PER_MINUTE = 5;
+/**
+ * Credentials not seen before that are still looked at, per minute, from an address that has used
+ * up its requests: enough for every valid token behind it, and a bound for a flood of bad ones.
+ */
+const UNPROVEN_PER_MINUTE = 30;
+/** Credentials that are remembered to have been valid. */
+const PROVEN_MAX = 10_000;
+
+export interface RateLimits {
+  /**
+   * Find out who sent a request, and count it.
+   *
+   * @returns null when the request has no valid credential
+   * @throws JobError RATE_LIMITED
+   */
+  identify(request: Request, address: string): Promise<Identity | null>;
+  /**
+   * Count further calls that came in one request.
+   *
+   * @throws JobError RATE_LIMITED
+   */
+  count(identity: Identity, calls: number): Promise<void>;
+}
+
+/** @param perMinute requests of one token; 0 counts nothing and refuses nobody */
+export function rateLimits(identify: Identify, perMinute: number): RateLimits {
+  if (perMinute === 0) {
+    return { identify: async (request) => await identify(request), count: async () => {} };
+  }
+  const byToken = limiter('token', perMinute);
+  const strangers = limiter('address', STRANGER_PER_MINUTE);
+  const unproven = limiter('unproven', UNPROVEN_PER_MINUTE);
+  const proven = new Set<string>();
+
+  const count = async (identity: Identity, calls: number): Promise<void> => {
+    await consume(byToken, identity.token ?? `${identity.team} ${identity.owner}`, calls);
+  };
+  return {
+    count,
+    async identify(request, address) {
+      const from = networkOf(address);
+      const credential = fingerprint(request);
+      const used = await strangers.get(from);
+      if (used !== null && used.remainingPoints === 0 && !proven.has(credential)) {
+        // The database is not asked for ever on behalf of an address that only brings bad tokens.
+        await consume(unproven, from, 1);
+      }
+      const identity = await identify(request);
+      if (identity === null) {
+        proven.delete(credential);
+        await consume(strangers, from, 1);
+        return null;
+      }
+      if (proven.size >= PROVEN_MAX) proven.clear();
+      proven.add(credential);
+      await count(identity, 1);
+      return identity;
+    },
+  };
+}
+
+function limiter(keyPrefix: string, points: number): RateLimiterMemory {
+  return new RateLimiterMemory({ keyPrefix, points, duration: 60 });
+}
+
+async function consume(from: RateLimiterMemory, key: string, points: number): Promise<void> {
+  try {
+    await from.consume(key, points);
+  } catch (refusal) {
+    if (refusal instanceof Error) throw refusal;
+    const { msBeforeNext } = refusal as { readonly msBeforeNext: number };
+    const seconds = Math.max(1, Math.ceil(msBeforeNext / 1_000));
+    throw new JobError('RATE_LIMITED', {
+      message: `Too many requests; at most ${from.points} a minute are answered here.`,
+      context: { retry_after_seconds: seconds },
+    });
+  }
+}
+
+/** Stands for what a request proves itself with, without keeping it. */
+function fingerprint({ headers }: Request): string {
+  return hash('sha256', `${headers.get('authorization') ?? ''}\n${headers.get('cookie') ?? ''}`);
+}
+
+/** One subscriber owns a whole /64 of IPv6 addresses, so they count as one. */
+function networkOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/, '');
+  if (!plain.includes(':')) return plain;
+  const [head = '', tail] = plain.replace(/%.*$/, '').split('::');
+  const first = head === '' ? [] : head.split(':');
+  const last = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = Array.from({ length: Math.max(0, 8 - first.length - last.length) }, () => '0');
+  return [...first, ...zeros, ...last].slice(0, 4).join(':');
+}

@@ -1,0 +1,177 @@
+/** A whole server: MCP endpoint, store, workers and what time does, from one object of options. */
+import type { IncomingMessage, RequestListener, Server } from 'node:http';
+import { definitionsOf, type AnyDefinition } from '../job/definition.ts';
+import { newId } from '../job/ids.ts';
+import type { QueueContext } from '../queue/context.ts';
+import type { Store } from '../store/store.ts';
+import { runWorker } from '../worker/in-process.ts';
+import { supervise } from '../worker/supervise.ts';
+import { startSweeper } from '../worker/sweeper.ts';
+import { addresses, type Addresses } from './addresses.ts';
+import { checkOptions, type CheckedOptions } from './check-options.ts';
+import { sendError, toHttpError } from './envelope.ts';
+import { keepHouse } from './housekeeping.ts';
+import { closeServer, listen } from './listen.ts';
+import { mcpEndpoint, type McpEndpoint } from './mcp-endpoint.ts';
+import type { ServeOptions, Serving } from './options.ts';
+import { rateLimits } from './rate-limit.ts';
+import { site, type Site } from './site.ts';
+
+const GRACE_MS = 5_000;
+/** Answered whatever name the server is asked by: probes know it by its number only. */
+const PROBES = ['/healthz', '/readyz'];
+
+/** Workers, wherever they run. */
+interface Workers {
+  pids(): readonly number[];
+  /** Why no job would be run now, or null. */
+  whyIdle(workersSeen: number): string | null;
+  stop(graceMs: number): Promise<void>;
+}
+
+/**
+ * Start a server and its workers.
+ *
+ * @throws TypeError that lists every problem of the options; Error when the jobs module, the
+ *   database or the port cannot be used
+ */
+export async function serve(options: ServeOptions): Promise<Serving> {
+  const checked = checkOptions(options);
+  const definitions = await importDefinitions(checked.jobs);
+  const { db } = checked;
+  const isOurs = typeof db === 'string';
+  const store = isOurs ? await open(db, checked) : db;
+  const undo: (() => Promise<void>)[] = isOurs ? [async () => await store.close()] : [];
+  try {
+    const { server, port } = await listen(checked.host, checked.port);
+    undo.push(async () => await closeServer(server, 0));
+    return start({ checked, definitions, store, isOurs }, server, port);
+  } catch (error) {
+    for (const step of undo.toReversed()) await step();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly checked: CheckedOptions;
+  readonly definitions: ReadonlyMap<string, AnyDefinition>;
+  readonly store: Store;
+  /** Whether the store was opened here, and so has to be closed here. */
+  readonly isOurs: boolean;
+}
+
+/** From the first line to the last without a pause, so that no request meets half a server. */
+function start(parts: Parts, server: Server, port: number): Serving {
+  const { checked, definitions, store, isOurs } = parts;
+  const { log, retentionMs } = checked;
+  const here = `http://${urlHost(checked.host)}:${port}`;
+  const publicUrl = checked.publicUrl ?? here;
+  const workers = startWorkers(parts);
+  const { endpoint, listener } = answers(parts, publicUrl, workers);
+  server.on('request', listener);
+  const stopSweeper = startSweeper({ store, retentionMs, log });
+  const stopHousekeeping = checked.maintain && keepHouse(checked.maintain, store, log);
+  log.info({ url: `${here}/mcp`, tools: [...definitions.keys()] }, 'listening');
+
+  let closing: Promise<void> | null = null;
+  const close = async (graceMs: number): Promise<void> => {
+    const answered = closeServer(server, graceMs);
+    await workers.stop(graceMs);
+    await endpoint.close();
+    await answered;
+    await Promise.all([stopSweeper(), stopHousekeeping?.()]);
+    if (isOurs) await store.close();
+  };
+  return {
+    url: `${here}/mcp`,
+    publicUrl,
+    store,
+    workerPids: () => workers.pids(),
+    close: async ({ graceMs = GRACE_MS } = {}) => {
+      closing ??= close(graceMs);
+      await closing;
+    },
+  };
+}
+
+function answers(
+  { checked, definitions, store }: Parts,
+  publicUrl: string,
+  workers: Workers,
+): { endpoint: McpEndpoint; listener: RequestListener } {
+  const { log, settings, maxOutstanding } = checked;
+  const docsUrl = `${publicUrl}/errors`;
+  const limits = rateLimits(checked.identify, checked.rateLimit);
+  const queue: QueueContext = { store, definitions, settings, maxOutstanding, log };
+  const endpoint = mcpEndpoint({ ...checked, queue, limits, publicUrl, docsUrl });
+  const unready = async (): Promise<readonly string[]> => {
+    const { writable, workers: seen } = await store.health();
+    const reasons = [writable ? null : 'the store takes no writes', workers.whyIdle(seen)];
+    return reasons.filter((reason) => reason !== null);
+  };
+  const rest = site({ ...checked, store, limits, publicUrl, docsUrl, unready });
+  const known = addresses({ ...checked, publicUrl });
+  const route = makeRouter(known, { endpoint, rest });
+  const listener: RequestListener = (incoming, outgoing) => {
+    const facts = { requestId: newId('req'), address: known.clientOf(incoming) };
+    route(incoming)(incoming, outgoing, facts).catch((error: unknown) => {
+      sendError(outgoing, toHttpError(error, facts.requestId, { docsUrl, log }));
+    });
+  };
+  return { endpoint, listener };
+}
+
+function makeRouter(
+  known: Addresses,
+  { endpoint, rest }: { readonly endpoint: McpEndpoint; readonly rest: Site },
+): (incoming: IncomingMessage) => Site {
+  return (incoming) => {
+    const [path = ''] = (incoming.url ?? '').split('?', 1);
+    return async (request, outgoing, facts) => {
+      if (!PROBES.includes(path)) known.check(request);
+      await (path === '/mcp' ? endpoint.handle : rest)(request, outgoing, facts);
+    };
+  };
+}
+
+function startWorkers({ checked, definitions, store }: Parts): Workers {
+  const { inProcess, workers } = checked;
+  if (inProcess) {
+    const worker = runWorker({ ...checked, store, definitions });
+    return {
+      pids: () => [],
+      whyIdle: () => null,
+      stop: async (graceMs) => await worker.stop(graceMs),
+    };
+  }
+  const supervision = supervise({ ...checked, store, definitions });
+  return {
+    pids: () => supervision.pids(),
+    whyIdle: (seen) => {
+      const alive = workers > 0 ? supervision.alive() : seen;
+      return alive > 0 ? null : 'no worker is alive';
+    },
+    stop: async (graceMs) => await supervision.stop(graceMs),
+  };
+}
+
+async function importDefinitions(jobs: URL): Promise<ReadonlyMap<string, AnyDefinition>> {
+  let module: object;
+  try {
+    module = (await import(jobs.href)) as object;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`The jobs module ${jobs.pathname} cannot be loaded: ${reason}`, { cause });
+  }
+  return definitionsOf(module);
+}
+
+async function open(path: string, { migrations, log }: CheckedOptions): Promise<Store> {
+  // Only who names a file needs the driver.
+  const { openStore } = await import('../sqlite.ts');
+  return await openStore(path, { migrations, log });
+}
+
+function urlHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}

@@ -1,0 +1,44 @@
+/**
+ * Time, in one place.
+ *
+ * Wall time (`now`) is what people read; it may jump. Monotonic time (`monotonic`) runs from the
+ * start of the machine, is the same in all its processes, and is what leases and delays are
+ * measured by; it only means something together with the boot it belongs to (`bootId`).
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+/** Wall time in milliseconds since 1970, UTC. */
+export function now(): number {
+  return Date.now();
+}
+
+/** Milliseconds since the machine started, equal in every process of one boot. */
+export function monotonic(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
+}
+
+/** Wall time as the wire shows it: UTC, whole seconds, `Z`; finer digits are cut, never rounded. */
+export function toWireTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+let boot: string | undefined;
+
+/** Names the running boot of this machine; another value means that its monotonic times are void. */
+export function bootId(): string {
+  boot ??= readBootId();
+  return boot;
+}
+
+function readBootId(): string {
+  try {
+    if (process.platform === 'darwin') {
+      return execFileSync('/usr/sbin/sysctl', ['-n', 'kern.bootsessionuuid']).toString().trim();
+    }
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    // Elsewhere the instant of the boot, to ten seconds, has to do.
+    return `since-${Math.round((Date.now() - monotonic()) / 10_000)}`;
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * What an author writes: one asynchronous tool, with its schemas and its handler.
+ */
+import type { Effect, Params, Statement } from './effects.ts';
+import type { Json } from './json.ts';
+import type { Logger } from './log.ts';
+import { DEFAULT_BACKOFF, type Backoff } from './retry.ts';
+import {
+  jsonSchemaOf,
+  nearest,
+  type InferInput,
+  type InferOutput,
+  type JsonSchema,
+  type Schema,
+} from './schema.ts';
+import type { Who } from './who.ts';
+
+/** A result together with what is written in the same transaction. Made by `job.complete`. */
+export class Completed<R> {
+  readonly result: R;
+  readonly effects: readonly Effect[];
+  constructor(result: R, effects: readonly Effect[]) {
+    this.result = result;
+    this.effects = effects;
+  }
+}
+
+/** What a handler knows of the run it is in. */
+export interface JobContext<Carry = Json, Result = unknown> {
+  readonly id: string;
+  readonly team: string;
+  readonly owner: string;
+  /** Which attempt this is, from 1. Grows with faults only, not with hand-backs. */
+  readonly attempt: number;
+  /** What `prepare` stored for the run. */
+  readonly carry: Carry;
+  /** The server's `settings`, as it was started with. */
+  readonly settings: unknown;
+  readonly log: Logger;
+  /** Aborted when the run may no longer write: cancelled, past its deadline, lease lost, shutdown. */
+  readonly signal: AbortSignal;
+  /** Say how far the work is. Cheap: written at most once a second. */
+  progress(done: number, total?: number | null, message?: string | null): void;
+  /** End with a result and with effects, applied in the transaction that completes the job. */
+  complete(result: Result, effects: readonly Effect[]): Completed<Result>;
+}
+
+/** What `prepare` may do: read, and refuse by throwing a `JobError`. */
+export interface PrepareContext {
+  readonly who: Who;
+  readonly settings: unknown;
+  read<P extends Params, R>(statement: Statement<P, R>, params: P): Promise<R[]>;
+}
+
+export interface Prepared<Carry> {
+  /** Stored with the job, given to `run`. JSON. */
+  readonly carry?: Carry;
+  /** Joins `data` in the answer to the submission. */
+  readonly answer?: Readonly<Record<string, Json>>;
+  /** Narrows who sees the job to callers without scopes or with this one. */
+  readonly scope?: string;
+}
+
+export interface JobOptions<In extends Schema, Out extends Schema, Carry extends Json> {
+  /** Name of the tool; 1..64 letters, digits, `_` and `-`. */
+  readonly name: string;
+  /** A short name for people. */
+  readonly title?: string;
+  /** What a model reads. How to wait for the result is added to it. */
+  readonly description: string;
+  /** The arguments: an object schema. */
+  readonly input: In;
+  /** The result: an object schema. */
+  readonly output: Out;
+  /** Ability that a caller needs to submit. Default none. */
+  readonly ability?: string;
+  /** How many faults end the job. Default 3; 1..50. */
+  readonly attempts?: number;
+  /** Deadline of one run, in milliseconds. Default 600,000; 100..86,400,000. */
+  readonly timeoutMs?: number;
+  /** Rest after a fault. Default 1,000 doubled up to 60,000 ms, half of it random. */
+  readonly backoff?: Partial<Backoff>;
+  /** Runs on the server at submission: at most 10 s, reads only. Throwing refuses the call. */
+  readonly prepare?: (
+    input: InferOutput<In>,
+    context: PrepareContext,
+  ) => Promise<Prepared<Carry> | void> | Prepared<Carry> | void;
+  /**
+   * The work. It may be run more than once; what must happen once belongs in the effects. Throwing
+   * a `JobError` ends the job, throwing anything else is a fault and is retried.
+   */
+  readonly run: (
+    input: InferOutput<In>,
+    job: JobContext<Carry, InferInput<Out>>,
+  ) =>
+    | Promise<InferInput<Out> | Completed<InferInput<Out>>>
+    | InferInput<Out>
+    | Completed<InferInput<Out>>;
+  /** Adds to the result when it is read what a worker cannot know, such as absolute links. */
+  readonly view?: (
+    result: InferOutput<Out>,
+    context: { readonly publicUrl: string },
+  ) => Readonly<Record<string, Json>>;
+}
+
+/** A definition, checked and complete. */
+export interface JobDefinition<
+  In extends Schema = Schema,
+  Out extends Schema = Schema,
+  Carry extends Json = Json,
+> extends Required<
+  Omit<JobOptions<In, Out, Carry>, 'title' | 'ability' | 'prepare' | 'view' | 'backoff'>
+> {
+  readonly title: string | null;
+  readonly ability: string | null;
+  readonly backoff: Backoff;
+  readonly prepare: JobOptions<In, Out, Carry>['prepare'] | null;
+  readonly view: JobOptions<In, Out, Carry>['view'] | null;
+  readonly inputJson: JsonSchema;
+  readonly outputJson: JsonSchema;
+}
+
+// Handlers are contravariant in their input; a list of definitions needs one type for all.
+// oxlint-disable-next-line no-explicit-any
+export type AnyDefinition = JobDefinition<any, any, any>;
+
+const KNOWN = [
+  'name',
+  'title',
+  'description',
+  'input',
+  'output',
+  'ability',
+  'attempts',
+  'timeoutMs',
+  'backoff',
+  'prepare',
+  'run',
+  'view',
+];
+
+/**
+ * Define an asynchronous tool.
+ *
+ * @throws TypeError that lists every problem of the definition, with the fix
+ */
+export function defineJob<In extends Schema, Out extends Schema, Carry extends Json = null>(
+  options: JobOptions<In, Out, Carry>,
+): JobDefinition<In, Out, Carry> {
+  const problems = problemsOf(options);
+  if (problems.length > 0) {
+    throw new TypeError(`defineJob(${String(options?.name)}): ${problems.join(' ')}`);
+  }
+  const { name } = options;
+  return Object.freeze({
+    ...options,
+    title: options.title ?? null,
+    ability: options.ability ?? null,
+    attempts: options.attempts ?? 3,
+    timeoutMs: options.timeoutMs ?? 600_000,
+    backoff: { ...DEFAULT_BACKOFF, ...options.backoff },
+    prepare: options.prepare ?? null,
+    view: options.view ?? null,
+    inputJson: jsonSchemaOf(options.input, 'input', `The input of "${name}"`),
+    outputJson: jsonSchemaOf(options.output, 'output', `The output of "${name}"`),
+  });
+}
+
+function problemsOf(options: Partial<Record<keyof JobOptions<Schema, Schema, Json>, unknown>>) {
+  const problems: string[] = [];
+  for (const key of Object.keys(options)) {
+    if (KNOWN.includes(key)) continue;
+    const near = nearest(key, KNOWN);
+    problems.push(`Unknown option "${key}"${near ? `; did you mean "${near}"?` : '.'}`);
+  }
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(String(options.name))) {
+    problems.push('`name` must be 1..64 letters, digits, "_" or "-".');
+  }
+  if (typeof options.description !== 'string' || options.description.trim() === '') {
+    problems.push('`description` must say what the tool does.');
+  }
+  if (typeof options.run !== 'function') problems.push('`run` must be a function.');
+  outOfRange(problems, 'attempts', options.attempts, 1, 50);
+  outOfRange(problems, 'timeoutMs', options.timeoutMs, 100, 86_400_000);
+  const backoff = options.backoff as Partial<Backoff> | undefined;
+  outOfRange(problems, 'backoff.baseMs', backoff?.baseMs, 0, 3_600_000);
+  outOfRange(problems, 'backoff.maxMs', backoff?.maxMs, 0, 3_600_000);
+  return problems;
+}
+
+function outOfRange(problems: string[], name: string, value: unknown, min: number, max: number) {
+  if (value === undefined) return;
+  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
+    problems.push(`\`${name}\` is ${String(value)}; it must be a whole number in ${min}..${max}.`);
+  }
+}
+
+/**
+ * The definitions that a module exports, by name.
+ *
+ * @throws TypeError when there is none, or when two share a name
+ */
+export function definitionsOf(module: object): ReadonlyMap<string, AnyDefinition> {
+  const found = new Map<string, AnyDefinition>();
+  for (const value of Object.values(module)) {
+    if (!isDefinition(value)) continue;
+    if (found.has(value.name) && found.get(value.name) !== value) {
+      throw new TypeError(`Two definitions are named "${value.name}". Rename one of them.`);
+    }
+    found.set(value.name, value);
+  }
+  if (found.size === 0) {
+    throw new TypeError(
+      'The jobs module exports no definition. Export what defineJob({ … }) returns.',
+    );
+  }
+  return found;
+}
+
+function isDefinition(value: unknown): value is AnyDefinition {
+  return typeof value === 'object' && value !== null && 'inputJson' in value && 'run' in value;
+}

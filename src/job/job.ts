@@ -1,0 +1,67 @@
+import type { Failure } from './errors.ts';
+import type { Json } from './json.ts';
+import type { Status } from './states.ts';
+
+/** How far a run says it is. `total` is null while unknown. */
+export interface Progress {
+  readonly done: number;
+  readonly total: number | null;
+  readonly message: string | null;
+}
+
+/** One durable call, as it is kept. Instants are wall time in milliseconds. */
+export interface Job {
+  readonly id: string;
+  readonly tool: string;
+  readonly team: string;
+  readonly owner: string;
+  /** What narrows its visibility within the owner, such as a project; null is no narrowing. */
+  readonly scope: string | null;
+  readonly status: Status;
+  /** The arguments, as JSON text; parsed again at every run. */
+  readonly input: string;
+  /** What `prepare` stored for the run, as JSON text. */
+  readonly carry: string | null;
+  /** Names the request that submitted it, for the log. */
+  readonly requestId: string;
+  readonly result: string | null;
+  readonly error: Failure | null;
+  readonly progress: Progress | null;
+  /** Questions that wait for an answer, and the answers so far, by key. */
+  readonly questions: Readonly<Record<string, Json>> | null;
+  readonly answers: Readonly<Record<string, Json>> | null;
+  /** Claims so far; at most `RUNS_MAX`. */
+  readonly runs: number;
+  /** Faults so far; at most `attemptsMax`. */
+  readonly attempts: number;
+  readonly attemptsMax: number;
+  readonly timeoutMs: number;
+  /** Whether it must run with nothing else in its process, after an unexplained death. */
+  readonly alone: boolean;
+  /** The right to write of the current run; null when there is none. */
+  readonly lease: string | null;
+  /** Id of the worker that holds the lease. */
+  readonly worker: string | null;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly updatedAt: number;
+  readonly completedAt: number | null;
+}
+
+/** What is needed to insert a job; everything else follows. */
+export interface NewJob {
+  readonly id: string;
+  readonly tool: string;
+  readonly team: string;
+  readonly owner: string;
+  readonly scope: string | null;
+  readonly input: string;
+  readonly carry: string | null;
+  readonly requestId: string;
+  readonly attemptsMax: number;
+  readonly timeoutMs: number;
+  readonly createdAt: number;
+}
+
+/** A job ends in `RUNS_EXHAUSTED` instead of being claimed once more. */
+export const RUNS_MAX = 50;

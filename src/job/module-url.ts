@@ -1,0 +1,10 @@
+/**
+ * The address of a neighbouring module, with the extension that this tree runs with: `.ts` from
+ * source, `.js` from a build. Needed wherever a module is named by address (threads, processes).
+ *
+ * @param from the caller's `import.meta.url`
+ * @param path relative path without extension, such as `./writer-thread`
+ */
+export function neighbourUrl(from: string, path: string): URL {
+  return new URL(`${path}.${from.endsWith('.ts') ? 'ts' : 'js'}`, from);
+}

@@ -1,0 +1,3 @@
+/** Job tools on an MCP server of one's own. Every export here is public API. */
+export { attach } from './mcp/attach.ts';
+export type { AttachOptions } from './mcp/attach.ts';

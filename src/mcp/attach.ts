@@ -1,0 +1,77 @@
+import type { McpServer, ServerContext } from '@modelcontextprotocol/server';
+import { definitionsOf, type AnyDefinition } from '../job/definition.ts';
+import { JobError } from '../job/errors.ts';
+import { newId } from '../job/ids.ts';
+import { SILENT, type Logger } from '../job/log.ts';
+import type { QueueContext } from '../queue/context.ts';
+import type { Identify } from '../team/identify.ts';
+import { registerJobTools } from './job-tools.ts';
+import { receiveAnyArguments } from './tool-call-seam.ts';
+import { wireTool } from './tool.ts';
+
+export interface AttachOptions {
+  /** Definitions: a list, a record, or the module that exports them (`import * as jobs`). */
+  readonly jobs: Iterable<AnyDefinition> | object;
+  readonly store: QueueContext['store'];
+  /** Who asks; given the HTTP request, or null where there is none (stdio). */
+  readonly identify: Identify;
+  /** Absolute address of the server, for links in results and errors. Default empty. */
+  readonly publicUrl?: string;
+  /** Handed to `prepare`. */
+  readonly settings?: unknown;
+  /** Open jobs per team; 0 is off. Default 1,000. */
+  readonly maxOutstanding?: number;
+  readonly log?: Logger;
+}
+
+// Everything that does not change from one request to the next, for a factory that attaches at each.
+const known = new WeakMap<object, ReadonlyMap<string, AnyDefinition>>();
+
+/**
+ * Put the job tools on an `McpServer` of your own: a tool for each definition, `get_job_status`
+ * and `list_jobs`. Your own tools stay as they are. Call it in your server's factory, once per
+ * instance, before it is connected.
+ *
+ * @throws TypeError when there is no definition
+ */
+export function attach(mcp: McpServer, options: AttachOptions): void {
+  const { store, identify, publicUrl = '', log = SILENT, settings, maxOutstanding } = options;
+  const definitions = definitionsIn(options.jobs);
+  const docsUrl = `${publicUrl}/errors`;
+  const requestIds = new WeakMap<AbortSignal, string>();
+  const requestId = ({ mcpReq: { signal } }: ServerContext): string => {
+    const id = requestIds.get(signal) ?? newId('req');
+    requestIds.set(signal, id);
+    return id;
+  };
+  const names = new Set<unknown>();
+  registerJobTools({
+    queue: { store, definitions, settings, maxOutstanding: maxOutstanding ?? 1_000, log },
+    viewing: { definitions, publicUrl, docsUrl },
+    caller: async (context) => {
+      const who = await identify(context.http?.req ?? null);
+      if (who === null) throw new JobError('AUTHENTICATION_REQUIRED');
+      return { who, requestId: requestId(context) };
+    },
+    register: (name, config, handler) => {
+      const answering = (context: ServerContext) => ({
+        requestId: requestId(context),
+        docsUrl,
+        log,
+      });
+      const wired = wireTool(name, { config, handler }, answering);
+      mcp.registerTool(name, wired.config, wired.handler);
+      names.add(name);
+    },
+  });
+  receiveAnyArguments(mcp.server, (name) => names.has(name));
+}
+
+function definitionsIn(jobs: AttachOptions['jobs']): ReadonlyMap<string, AnyDefinition> {
+  let found = known.get(jobs);
+  if (found === undefined) {
+    found = definitionsOf(Symbol.iterator in jobs ? [...(jobs as Iterable<object>)] : jobs);
+    known.set(jobs, found);
+  }
+  return found;
+}

@@ -1,0 +1,67 @@
+/**
+ * One tool as it is put on a server: its arguments are checked by us, its errors become the
+ * standard envelope, and no answer takes longer than a request may be held.
+ */
+import type { ServerContext, ToolAnnotations } from '@modelcontextprotocol/server';
+import { parseInput } from '../job/schema.ts';
+import { within } from '../queue/within.ts';
+import { Advertised, inputOf, outputOf, type GivenSchema } from './advertise.ts';
+import { toErrorResult, toToolResult, type Answering, type ToolResult } from './tool-answer.ts';
+import { argumentsOf } from './tool-call-seam.ts';
+
+/** How long a tool may take, in milliseconds: below the 30 s that a request can be held for. */
+const TOOL_MS = 25_000;
+
+/** As `McpServer.registerTool` takes it. */
+export interface ToolConfig {
+  readonly title?: string;
+  readonly description?: string;
+  readonly inputSchema?: GivenSchema | undefined;
+  readonly outputSchema?: GivenSchema | undefined;
+  readonly annotations?: ToolAnnotations;
+}
+
+/** Called with the parsed arguments, or with what was sent if the input schema is `Advertised`. */
+export type ToolHandler = (args: never, context: ServerContext) => unknown;
+
+export interface WiredTool {
+  readonly config: ToolConfig & {
+    readonly inputSchema: Advertised;
+    readonly outputSchema?: Advertised;
+  };
+  readonly handler: (args: unknown, context: ServerContext) => Promise<ToolResult>;
+}
+
+/** @param answering facts of the call, for the answer that tells of an error */
+export function wireTool(
+  name: string,
+  tool: { readonly config: ToolConfig; readonly handler: ToolHandler },
+  answering: (context: ServerContext) => Answering,
+): WiredTool {
+  const { inputSchema, outputSchema, ...config } = tool.config;
+  const input = inputOf(inputSchema, name);
+  const call = tool.handler as (args: unknown, context: ServerContext) => unknown;
+  const run = async (context: ServerContext): Promise<unknown> => {
+    const sent = argumentsOf(context);
+    if (input.schema instanceof Advertised) return await call(sent, context);
+    const args: unknown = await parseInput(input.schema, input.advertised.json, sent);
+    // The SDK gives a tool without an input schema the context alone.
+    return inputSchema === undefined
+      ? await (call as (context: ServerContext) => unknown)(context)
+      : await call(args, context);
+  };
+  return {
+    config: {
+      ...config,
+      inputSchema: input.advertised,
+      ...(outputSchema && { outputSchema: outputOf(outputSchema, name) }),
+    },
+    handler: async (_parsedBySdk, context) => {
+      try {
+        return toToolResult(await within(run(context), TOOL_MS, `The tool "${name}"`));
+      } catch (error) {
+        return toErrorResult(error, name, answering(context));
+      }
+    },
+  };
+}

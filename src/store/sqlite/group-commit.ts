@@ -1,0 +1,186 @@
+/**
+ * Many writes, one fsync.
+ *
+ * Writes that wait at the same time share a transaction; each stands in a savepoint of its own, so
+ * one that fails fails alone. Answers leave after the commit. A failed COMMIT is "unknown" for all
+ * members: after an error there SQLite does not say what reached the disk.
+ *
+ * Another process may hold the write lock. SQLite's own waiting is unfair, so BUSY comes at once
+ * and is retried every 0.2 ms; a write that could not begin within ten seconds is withdrawn.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+import { monotonic } from '../../job/clock.ts';
+import type { Effect } from '../../job/effects.ts';
+import { JobError } from '../../job/errors.ts';
+import { BUSY, isFatal, isFull, sqliteCode } from './connection.ts';
+import { Undo } from './operations.ts';
+
+const MEMBERS_MAX = 512;
+/** Longer lists of effects go one per commit, so that a submission waits for at most one of them. */
+const LONG_LIST_ROWS = 100;
+const RETRY_MS = 0.2;
+
+export interface Member {
+  readonly verb: string;
+  readonly queuedAt: number;
+  readonly effects: readonly Effect[];
+  readonly work: () => unknown;
+  readonly settle: (outcome: Outcome) => void;
+}
+
+export type Outcome =
+  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown };
+
+export interface GroupCommitOptions {
+  /** How long a write may wait for its beginning. */
+  readonly beginMs: number;
+  /** Rest after each own commit, for processes that share the file with a server. */
+  readonly pauseMs: number;
+  readonly onBegin: () => void;
+  readonly onCommit: () => void;
+  /** The file can no longer be trusted: stop the process, answer nobody. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export class GroupCommit {
+  readonly #db: DatabaseSync;
+  readonly #options: GroupCommitOptions;
+  #waiting: Member[] = [];
+
+  constructor(db: DatabaseSync, options: GroupCommitOptions) {
+    this.#db = db;
+    this.#options = options;
+  }
+
+  add(member: Member): void {
+    this.#waiting.push(member);
+  }
+
+  get isIdle(): boolean {
+    return this.#waiting.length === 0;
+  }
+
+  /** Commit one group of what waits. Blocks the thread, which does nothing else. */
+  commit(): void {
+    const members = this.#take();
+    if (members.length === 0 || !this.#begin(members)) return;
+    this.#options.onBegin();
+    const outcomes: Outcome[] = [];
+    try {
+      for (const member of members) outcomes.push(this.#attempt(member));
+      this.#finish(members, outcomes);
+    } catch (error) {
+      this.#options.onFatal(error);
+    }
+  }
+
+  /** Submissions first; at most one long list of effects. */
+  #take(): Member[] {
+    const ordered = this.#waiting.sort((a, b) => rank(a) - rank(b));
+    const taken: Member[] = [];
+    const left: Member[] = [];
+    let long = false;
+    for (const member of ordered) {
+      const isLong = rows(member.effects) > LONG_LIST_ROWS;
+      if (taken.length < MEMBERS_MAX && !(isLong && long)) {
+        taken.push(member);
+        long ||= isLong;
+      } else left.push(member);
+    }
+    this.#waiting = left;
+    return taken;
+  }
+
+  #begin(members: readonly Member[]): boolean {
+    for (;;) {
+      try {
+        this.#db.exec('BEGIN IMMEDIATE');
+        return true;
+      } catch (error) {
+        if (isFatal(error)) {
+          this.#options.onFatal(error);
+          return false;
+        }
+        const oldest = Math.min(...members.map((member) => member.queuedAt));
+        if (sqliteCode(error) !== BUSY || monotonic() - oldest > this.#options.beginMs) {
+          this.#refuse(members, error);
+          return false;
+        }
+        rest(RETRY_MS);
+      }
+    }
+  }
+
+  #refuse(members: readonly Member[], error: unknown): void {
+    const code = sqliteCode(error) === BUSY ? 'STORE_BUSY' : isFull(error) ? 'STORE_FULL' : null;
+    const known = code ? new JobError(code, { cause: error }) : error;
+    for (const member of members) member.settle({ ok: false, error: known });
+  }
+
+  #attempt(member: Member): Outcome {
+    this.#db.exec('SAVEPOINT member');
+    try {
+      const value = member.work();
+      this.#db.exec('RELEASE member');
+      return { ok: true, value };
+    } catch (error) {
+      if (isFatal(error)) throw error;
+      // A full disk may have ended the whole transaction; then there is no savepoint to undo.
+      if (this.#db.isTransaction) {
+        this.#db.exec('ROLLBACK TO member');
+        this.#db.exec('RELEASE member');
+      }
+      if (error instanceof Undo) return { ok: true, value: error.value };
+      return { ok: false, error: toKnown(error) };
+    }
+  }
+
+  #finish(members: readonly Member[], outcomes: Outcome[]): void {
+    try {
+      if (!this.#db.isTransaction) throw new JobError('STORE_FULL');
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (isFatal(error)) throw error;
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      const unknown = new JobError(
+        isFull(error) || error instanceof JobError ? 'STORE_FULL' : 'STORE_UNKNOWN',
+        {
+          cause: error,
+        },
+      );
+      for (const [index, member] of members.entries()) {
+        const outcome = outcomes[index];
+        member.settle(outcome && !outcome.ok ? outcome : { ok: false, error: unknown });
+      }
+      return;
+    }
+    for (const [index, member] of members.entries()) {
+      const outcome = outcomes[index];
+      if (outcome) member.settle(outcome);
+    }
+    this.#options.onCommit();
+    if (this.#options.pauseMs > 0) rest(this.#options.pauseMs);
+  }
+}
+
+function toKnown(error: unknown): unknown {
+  if (isFull(error)) return new JobError('STORE_FULL', { cause: error });
+  const code = sqliteCode(error);
+  if (code === 19) return new JobError('CONFLICT', { cause: error });
+  return error;
+}
+
+function rank(member: Member): number {
+  return member.verb === 'insert' ? 0 : 1;
+}
+
+function rows(effects: readonly Effect[]): number {
+  return effects.reduce((sum, effect) => sum + effect.rows.length, 0);
+}
+
+const cell = new Int32Array(new SharedArrayBuffer(4));
+
+/** Sleep without an event loop: the writer has nothing else to do. */
+function rest(ms: number): void {
+  Atomics.wait(cell, 0, 0, ms);
+}

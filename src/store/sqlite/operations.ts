@@ -1,0 +1,221 @@
+/**
+ * What the writer can be asked to do, each inside a transaction that somebody else begins and
+ * commits. One function per verb of the port.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+import { bootId, monotonic, now } from '../../job/clock.ts';
+import type { Effect, Param } from '../../job/effects.ts';
+import { JobError } from '../../job/errors.ts';
+import { newLease } from '../../job/ids.ts';
+import { RUNS_MAX, type Job, type NewJob, type Progress } from '../../job/job.ts';
+import { expire, type Change } from '../../job/transitions.ts';
+import type { Who } from '../../job/who.ts';
+import type {
+  Applied,
+  Claimed,
+  ClaimRequest,
+  Held,
+  WorkerIdentity,
+  WriteResult,
+} from '../store.ts';
+import { Prepared, sqliteCode } from './connection.ts';
+import { changeParams, insertParams, jobOf, type Row } from './rows.ts';
+import * as sql from './statements.ts';
+
+/** Undoes the member of the group that threw it, and is then given back as its value. */
+export class Undo<T> extends Error {
+  readonly value: T;
+  constructor(value: T) {
+    super('undone');
+    this.value = value;
+  }
+}
+
+interface DueRow {
+  readonly id: string;
+  readonly turn: number;
+  readonly alone: number;
+  readonly runs: number;
+  readonly request_id: string;
+}
+
+export class Operations {
+  readonly #prepared: Prepared;
+  /** Open jobs per team as counted in the running commit. */
+  readonly #open = new Map<string, number>();
+  /** Jobs that the running commit changed. */
+  readonly #changed: Job[] = [];
+
+  constructor(db: DatabaseSync) {
+    this.#prepared = new Prepared(db);
+  }
+
+  /** Begin a commit: forget what was counted and changed in the one before. */
+  reset(): void {
+    this.#open.clear();
+    this.#changed.length = 0;
+  }
+
+  get changed(): readonly Job[] {
+    return this.#changed;
+  }
+
+  insert(job: NewJob, outstandingMax: number): Job {
+    if (outstandingMax > 0) {
+      const open = this.#open.get(job.team) ?? this.#countOpen(job.team, outstandingMax);
+      if (open >= outstandingMax) throw tooMany(outstandingMax);
+      this.#open.set(job.team, open + 1);
+    }
+    return this.#note(this.#one(sql.INSERT, insertParams(job)));
+  }
+
+  claim(request: ClaimRequest): Claimed {
+    this.#run(sql.WAKE_RESTING, { mono: monotonic(), boot: bootId() });
+    const jobs: Job[] = [];
+    for (const due of this.#choose(request)) {
+      if (due.runs >= RUNS_MAX) {
+        this.apply(due.id, expire('queued', 'RUNS_EXHAUSTED', due.request_id), null);
+        continue;
+      }
+      const row = this.#get(sql.CLAIM, {
+        id: due.id,
+        lease: newLease(),
+        boot: bootId(),
+        until: monotonic() + request.leaseMs,
+        worker: request.worker,
+        now: now(),
+      });
+      if (row) jobs.push(this.#note(row));
+    }
+    const due = this.#get(sql.NEXT_DUE, {})?.['due'] as number | null;
+    return { jobs, nextDueMs: due === null ? null : Math.max(0, due - monotonic()) };
+  }
+
+  /** The oldest turns over all known tools, stopping before a job that has to wait to be alone. */
+  #choose(request: ClaimRequest): DueRow[] {
+    const due = request.tools
+      .flatMap((tool) => this.#all<DueRow>(sql.DUE, { tool, limit: request.limit }))
+      .sort((a, b) => a.turn - b.turn || (a.id < b.id ? -1 : 1))
+      .slice(0, request.limit);
+    const alone = due.findIndex((row) => row.alone === 1);
+    if (alone === -1) return due;
+    if (alone === 0) return request.idle ? due.slice(0, 1) : [];
+    return due.slice(0, alone);
+  }
+
+  apply(id: string, change: Change, who: Who | null): Applied {
+    const row = this.#get(sql.APPLY, changeParams(id, change, who));
+    if (!row) return { outcome: 'stale' };
+    for (const effect of change.effects ?? []) {
+      const failed = this.#tryEffect(effect);
+      if (failed) throw new Undo<Applied>(failed);
+    }
+    return { outcome: 'applied', job: this.#note(row) };
+  }
+
+  #tryEffect(effect: Effect): Applied | null {
+    try {
+      const changed = this.#effect(effect);
+      if (effect.expect === undefined || effect.expect === changed) return null;
+      return { outcome: 'refused', statement: effect.name, changed };
+    } catch (error) {
+      if (!isStatementError(error)) throw error;
+      return { outcome: 'failed', statement: effect.name, message: (error as Error).message };
+    }
+  }
+
+  #effect(effect: Effect): number {
+    const text = effect.sql.sqlite;
+    if (text === undefined) throw new TypeError(`Statement "${effect.name}" has no SQLite text.`);
+    let changed = 0;
+    for (const row of effect.rows) changed += this.#run(text, bindable(row));
+    return changed;
+  }
+
+  write(effects: readonly Effect[], expect: number | null): WriteResult {
+    const changed: number[] = [];
+    for (const effect of effects) {
+      changed.push(this.#effect(effect));
+      if (effect.expect !== undefined && effect.expect !== changed.at(-1)) {
+        throw new Undo<WriteResult>({ ok: false, changed });
+      }
+    }
+    const sum = changed.reduce((a, b) => a + b, 0);
+    if (expect !== null && sum !== expect) throw new Undo<WriteResult>({ ok: false, changed });
+    return { ok: true, changed };
+  }
+
+  renew(held: readonly Held[], leaseMs: number): readonly string[] {
+    const until = monotonic() + leaseMs;
+    const lost = held.filter(
+      ({ id, lease }) => this.#run(sql.RENEW, { id, lease, boot: bootId(), until }) === 0,
+    );
+    return lost.map(({ id }) => id);
+  }
+
+  progress({ id, lease }: Held, progress: Progress): boolean {
+    const row = { id, lease, progress: JSON.stringify(progress), now: now() };
+    return this.#run(sql.PROGRESS, row) === 1;
+  }
+
+  beat(worker: WorkerIdentity): void {
+    const { id, process, supervisor } = worker;
+    const tools = JSON.stringify(worker.tools);
+    this.#run(sql.BEAT, { id, process, supervisor, tools, boot: bootId(), mono: monotonic() });
+  }
+
+  #countOpen(team: string, max: number): number {
+    return this.#one(sql.COUNT_OPEN, { team, max })['open'] as number;
+  }
+
+  #note(row: Row): Job {
+    const job = jobOf(row);
+    this.#changed.push(job);
+    return job;
+  }
+
+  #run(text: string, params: Record<string, Bindable>): number {
+    return Number(this.#prepared.get(text).run(params).changes);
+  }
+
+  #get(text: string, params: Record<string, Bindable>): Row | undefined {
+    return this.#prepared.get(text).get(params);
+  }
+
+  #one(text: string, params: Record<string, Bindable>): Row {
+    const row = this.#get(text, params);
+    if (!row) throw new Error('a statement that always answers answered nothing');
+    return row;
+  }
+
+  #all<T>(text: string, params: Record<string, Bindable>): T[] {
+    return this.#prepared.get(text).all(params) as T[];
+  }
+}
+
+type Bindable = string | number | bigint | null | Uint8Array;
+
+/** SQLite knows no booleans. */
+export function bindable(row: Readonly<Record<string, Param>>): Record<string, Bindable> {
+  return Object.fromEntries(
+    Object.entries(row).map(([key, value]) => [
+      key,
+      typeof value === 'boolean' ? Number(value) : value,
+    ]),
+  );
+}
+
+/** A constraint, a wrong parameter: the statement's fault, not the file's. */
+function isStatementError(error: unknown): boolean {
+  const code = sqliteCode(error);
+  // 1 error, 18 too big, 19 constraint, 20 mismatch, 25 range; or a value that cannot be bound.
+  return code === null ? error instanceof TypeError : [1, 18, 19, 20, 25].includes(code);
+}
+
+function tooMany(max: number): JobError {
+  return new JobError('RATE_LIMITED', {
+    message: `The team has ${max} jobs that are not finished, which is the most it may have.`,
+    remediation: 'Wait until some have finished, or cancel some, then call again.',
+    context: { retry_after_seconds: 30, outstanding_max: max },
+  });
+}

@@ -1,0 +1,90 @@
+/** From a row of the table to a job, and from a change to parameters. The only casts of the store. */
+import { bootId, monotonic, now } from '../../job/clock.ts';
+import type { Failure } from '../../job/errors.ts';
+import type { Job, NewJob, Progress } from '../../job/job.ts';
+import type { Json } from '../../job/json.ts';
+import { isFinal, type Status } from '../../job/states.ts';
+import type { Change } from '../../job/transitions.ts';
+import { can, VIEW_ANY, type Who } from '../../job/who.ts';
+
+export type Row = Record<string, unknown>;
+type Text = string | null;
+type Whole = number | null;
+
+export function jobOf(row: Row): Job {
+  return {
+    id: row['id'] as string,
+    tool: row['tool'] as string,
+    team: row['team_id'] as string,
+    owner: row['owner_id'] as string,
+    scope: row['scope'] as Text,
+    status: row['status'] as Status,
+    input: row['input'] as string,
+    carry: row['carry'] as Text,
+    requestId: row['request_id'] as string,
+    result: row['result'] as Text,
+    error: parse<Failure>(row['error']),
+    progress: parse<Progress>(row['progress']),
+    questions: parse<Record<string, Json>>(row['questions']),
+    answers: parse<Record<string, Json>>(row['answers']),
+    runs: row['runs'] as number,
+    attempts: row['attempts'] as number,
+    attemptsMax: row['attempts_max'] as number,
+    timeoutMs: row['timeout_ms'] as number,
+    alone: row['alone'] === 1,
+    lease: row['lease'] as Text,
+    worker: row['worker'] as Text,
+    createdAt: row['created_at'] as number,
+    startedAt: row['started_at'] as Whole,
+    updatedAt: row['updated_at'] as number,
+    completedAt: row['completed_at'] as Whole,
+  };
+}
+
+function parse<T>(text: unknown): T | null {
+  return text === null ? null : (JSON.parse(text as string) as T);
+}
+
+function stringify(value: unknown): Text {
+  return value === undefined ? null : JSON.stringify(value);
+}
+
+export function insertParams(job: NewJob) {
+  return { ...job };
+}
+
+/** The WHERE of everything that a caller asks: team and owner, `view-any` where reads allow it. */
+export function whoParams(who: Who) {
+  return {
+    team: who.team,
+    owner: who.owner,
+    scopes: who.scopes ? JSON.stringify(who.scopes) : null,
+  };
+}
+
+export function readerParams(who: Who) {
+  return { ...whoParams(who), any: can(who, VIEW_ANY) ? 1 : 0 };
+}
+
+export function changeParams(id: string, change: Change, who: Who | null) {
+  const at = now();
+  const resting = change.to === 'queued' && (change.delayMs ?? 0) > 0;
+  return {
+    id,
+    to: change.to,
+    from: JSON.stringify(change.from),
+    lease: change.lease,
+    fault: change.fault ? 1 : 0,
+    alone: change.alone === undefined ? null : Number(change.alone),
+    dueBoot: resting ? bootId() : null,
+    dueAt: resting ? monotonic() + (change.delayMs ?? 0) : null,
+    waitUntil: change.to === 'waiting' ? at + (change.waitMs ?? 0) : null,
+    result: change.result ?? null,
+    error: stringify(change.error),
+    questions: stringify(change.questions),
+    answers: stringify(change.answers),
+    now: at,
+    final: isFinal(change.to) ? 1 : 0,
+    ...(who ? whoParams(who) : { team: null, owner: null, scopes: null }),
+  };
+}

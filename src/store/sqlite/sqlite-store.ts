@@ -1,0 +1,256 @@
+/**
+ * The port on one SQLite file.
+ *
+ * Writes go to the writer thread and are answered after their commit. Reads by id or by page run
+ * here, on a connection that can only read: they take microseconds and see every commit that was
+ * answered before.
+ */
+import { watch, type FSWatcher } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { setTimeout as pause } from 'node:timers/promises';
+import { bootId, monotonic } from '../../job/clock.ts';
+import type { Effect, Params, Statement } from '../../job/effects.ts';
+import { JobError } from '../../job/errors.ts';
+import type { Job, NewJob, Progress } from '../../job/job.ts';
+import type { Change } from '../../job/transitions.ts';
+import { can, VIEW_ANY, type Who } from '../../job/who.ts';
+import type {
+  Applied,
+  ChangeNotice,
+  Claimed,
+  ClaimRequest,
+  Held,
+  ListQuery,
+  ShownStatus,
+  Store,
+  SweepOptions,
+  SweepResult,
+  WorkerIdentity,
+  WriteResult,
+} from '../store.ts';
+import { BUSY, openReader, Prepared, sqliteCode } from './connection.ts';
+import { bindable } from './operations.ts';
+import { Reader } from './reader.ts';
+import { jobOf, readerParams, type Row } from './rows.ts';
+import * as sql from './statements.ts';
+import { BEAT_LOST_MS } from './sweep.ts';
+import { Writer } from './writer.ts';
+
+const SHOWN: readonly ShownStatus[] = ['queued', 'running', 'completed', 'failed'];
+const READ_RETRY_MS = 5_000;
+/** Commits of other processes are looked for at most this often when the file changes, … */
+const WATCH_MS = 2;
+/** … and this often in any case, where watching does not work or misses one. */
+const SAFETY_POLL_MS = 1_000;
+
+export interface SqliteStoreOptions {
+  readonly path: string;
+  /** Rest of the writer after each of its commits, for a process that has no server. */
+  readonly pauseMs: number;
+  readonly onFatal: (reason: string) => void;
+}
+
+export class SqliteStore implements Store {
+  readonly engine = 'sqlite';
+  readonly #path: string;
+  readonly #writer: Writer;
+  readonly #db: DatabaseSync;
+  readonly #prepared: Prepared;
+  readonly #heavy: Reader;
+  readonly #dueListeners = new Set<() => void>();
+  readonly #changeListeners = new Set<(notice: ChangeNotice) => void>();
+  #watcher: FSWatcher | null = null;
+  #safetyPoll: NodeJS.Timeout | null = null;
+  #looksSoon = false;
+
+  private constructor(path: string, writer: Writer) {
+    this.#path = path;
+    this.#writer = writer;
+    this.#db = openReader(path);
+    this.#prepared = new Prepared(this.#db);
+    this.#heavy = new Reader(path);
+  }
+
+  static async start({ path, pauseMs, onFatal }: SqliteStoreOptions): Promise<SqliteStore> {
+    const changes: { notify: (changed: readonly ChangeNotice[]) => void } = { notify: () => {} };
+    const writer = await Writer.start(
+      { path, pauseMs },
+      { onChanged: (changed) => changes.notify(changed), onFatal },
+    );
+    const store = new SqliteStore(path, writer);
+    changes.notify = (changed) => store.#notify(changed);
+    return store;
+  }
+
+  insert(job: NewJob, outstandingMax: number): Promise<Job> {
+    return this.#writer.call('insert', job, outstandingMax);
+  }
+
+  claim(request: ClaimRequest): Promise<Claimed> {
+    return this.#writer.call('claim', request);
+  }
+
+  apply(id: string, change: Change): Promise<Applied> {
+    return this.#writer.call('apply', id, change, null);
+  }
+
+  applyAs(id: string, who: Who, change: Change): Promise<Applied> {
+    return this.#writer.call('apply', id, change, who);
+  }
+
+  renew(held: readonly Held[], leaseMs: number): Promise<readonly string[]> {
+    return this.#writer.call('renew', held, leaseMs);
+  }
+
+  progress(held: Held, progress: Progress): Promise<boolean> {
+    return this.#writer.call('progress', held, progress);
+  }
+
+  beat(worker: WorkerIdentity): Promise<void> {
+    return this.#writer.call('beat', worker);
+  }
+
+  write(effects: readonly Effect[], options: { expect?: number } = {}): Promise<WriteResult> {
+    return this.#writer.call('write', effects, options.expect ?? null);
+  }
+
+  sweep(options: SweepOptions): Promise<SweepResult> {
+    return this.#writer.call('sweep', options);
+  }
+
+  async get(id: string, who: Who): Promise<Job | null> {
+    const [row] = await this.#read(sql.GET, { id, ...readerParams(who) });
+    return row ? jobOf(row) : null;
+  }
+
+  async list({ who, status, tool, before, limit }: ListQuery): Promise<Job[]> {
+    const text = can(who, VIEW_ANY) ? sql.LIST_TEAM : sql.LIST_OWNER;
+    const params = { ...readerParams(who), tool, limit, before: before?.id ?? '~' };
+    const pages: Job[][] = [];
+    for (const shown of status ? [status] : SHOWN) {
+      // A filter by tool may pass over many rows before the page is full.
+      const read =
+        tool === null
+          ? this.#read(text, { ...params, shown })
+          : this.#heavy.read(text, { ...params, shown });
+      pages.push((await read).map(jobOf));
+    }
+    return pages
+      .flat()
+      .sort((a, b) => (a.id < b.id ? 1 : -1))
+      .slice(0, limit);
+  }
+
+  async heldBy(worker: string): Promise<Job[]> {
+    return (await this.#read(sql.HELD_BY, { worker })).map(jobOf);
+  }
+
+  async read<P extends Params, R>(statement: Statement<P, R>, params: P): Promise<R[]> {
+    const text = statement.sql.sqlite;
+    if (text === undefined) {
+      throw new TypeError(
+        `Statement "${statement.statement}" has no SQLite text. Give it \`sqlite\`.`,
+      );
+    }
+    const rows = statement.heavy
+      ? await this.#heavy.read(text, bindable(params))
+      : await this.#read(text, bindable(params));
+    // node:sqlite makes rows without a prototype, which surprises whoever compares them.
+    return rows.map((row) => ({ ...row })) as R[];
+  }
+
+  /** A read that meets BUSY (another process recovers or closes the file) is retried. */
+  async #read(text: string, params: ReturnType<typeof bindable>): Promise<Row[]> {
+    for (const giveUpAt = monotonic() + READ_RETRY_MS; ;) {
+      try {
+        return this.#prepared.get(text).all(params);
+      } catch (error) {
+        if (sqliteCode(error) !== BUSY) throw error;
+        if (monotonic() > giveUpAt) throw new JobError('STORE_BUSY', { cause: error });
+        await pause(2);
+      }
+    }
+  }
+
+  onDue(listener: () => void): () => void {
+    this.#dueListeners.add(listener);
+    this.#watch();
+    return () => {
+      this.#dueListeners.delete(listener);
+      this.#unwatch();
+    };
+  }
+
+  onChange(listener: (notice: ChangeNotice) => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  #notify(changed: readonly ChangeNotice[]): void {
+    if (changed.some(({ status }) => status === 'queued')) this.#callDue();
+    for (const notice of changed) {
+      for (const listener of this.#changeListeners) listener(notice);
+    }
+  }
+
+  #callDue(): void {
+    for (const listener of this.#dueListeners) listener();
+  }
+
+  /** Other processes write to the same file: a change of the WAL wakes, a slow poll makes sure. */
+  #watch(): void {
+    if (this.#safetyPoll) return;
+    this.#safetyPoll = setInterval(() => void this.#look(), SAFETY_POLL_MS);
+    this.#safetyPoll.unref();
+    try {
+      this.#watcher = watch(`${this.#path}-wal`, { persistent: false }, () => this.#lookSoon());
+      this.#watcher.on('error', () => {});
+    } catch {
+      // The poll has to do.
+    }
+  }
+
+  #unwatch(): void {
+    if (this.#dueListeners.size > 0 || !this.#safetyPoll) return;
+    clearInterval(this.#safetyPoll);
+    this.#safetyPoll = null;
+    this.#watcher?.close();
+    this.#watcher = null;
+  }
+
+  #lookSoon(): void {
+    if (this.#looksSoon) return;
+    this.#looksSoon = true;
+    setTimeout(() => {
+      this.#looksSoon = false;
+      void this.#look();
+    }, WATCH_MS);
+  }
+
+  async #look(): Promise<void> {
+    try {
+      if (await this.#writer.call<boolean>('isChangedElsewhere')) this.#callDue();
+    } catch {
+      // The store is being closed, or busy: the next look comes.
+    }
+  }
+
+  async health(): Promise<{ writable: boolean; workers: number }> {
+    const params = { boot: bootId(), since: monotonic() - BEAT_LOST_MS };
+    const [row] = await this.#read(sql.LIVE_WORKERS, params);
+    const writable = await this.#writer.call('probe').then(
+      () => true,
+      () => false,
+    );
+    return { writable, workers: (row?.['live'] as number | undefined) ?? 0 };
+  }
+
+  async close(): Promise<void> {
+    this.#dueListeners.clear();
+    this.#changeListeners.clear();
+    this.#unwatch();
+    await this.#writer.close();
+    await this.#heavy.close();
+    if (this.#db.isOpen) this.#db.close();
+  }
+}

@@ -1,0 +1,115 @@
+/** The SQL of the job engine on SQLite, one constant per statement. */
+
+const VISIBLE = `team_id = :team
+  AND (:any = 1 OR owner_id = :owner)
+  AND (scope IS NULL OR :scopes IS NULL OR scope IN (SELECT value FROM json_each(:scopes)))`;
+
+/** By the primary key. */
+export const GET = `SELECT * FROM jobs WHERE id = :id AND ${VISIBLE}`;
+
+/** By jobs_owner, once per shown status; the caller merges. */
+export const LIST_OWNER = `SELECT * FROM jobs INDEXED BY jobs_owner
+  WHERE shown = :shown AND id < :before AND owner_id = :owner AND ${VISIBLE}
+    AND (:tool IS NULL OR tool = :tool)
+  ORDER BY id DESC LIMIT :limit`;
+
+/** By jobs_team, for callers who may see the whole team. */
+export const LIST_TEAM = `SELECT * FROM jobs INDEXED BY jobs_team
+  WHERE shown = :shown AND id < :before AND ${VISIBLE}
+    AND (:tool IS NULL OR tool = :tool)
+  ORDER BY id DESC LIMIT :limit`;
+
+/** By jobs_open; stops counting at the cap. */
+export const COUNT_OPEN = `SELECT count(*) AS open FROM (
+  SELECT 1 FROM jobs INDEXED BY jobs_open
+  WHERE team_id = :team AND completed_at IS NULL LIMIT :max)`;
+
+/**
+ * Fairness: a team's jobs take turns. The new job stands one turn behind its team's last queued
+ * one, and never before the smallest queued turn, so that a team that was away gains nothing.
+ * Both look-ups are one step in an index (jobs_open, jobs_due).
+ */
+export const INSERT = `INSERT INTO jobs
+  (id, tool, team_id, owner_id, scope, status, input, carry, request_id, attempts_max, timeout_ms,
+   turn, created_at, updated_at)
+  VALUES (:id, :tool, :team, :owner, :scope, 'queued', :input, :carry, :requestId, :attemptsMax,
+    :timeoutMs,
+    max(
+      coalesce((SELECT max(turn) FROM jobs INDEXED BY jobs_open
+        WHERE team_id = :team AND status = 'queued' AND tool = :tool AND completed_at IS NULL), -1) + 1,
+      coalesce((SELECT turn FROM jobs INDEXED BY jobs_due
+        WHERE status = 'queued' AND due_at IS NULL AND tool = :tool ORDER BY turn LIMIT 1), 0)),
+    :createdAt, :createdAt)
+  RETURNING *`;
+
+/** By jobs_resting. Delays of another boot are over. */
+export const WAKE_RESTING = `UPDATE jobs SET due_at = NULL, due_boot = NULL
+  WHERE status = 'queued' AND due_at IS NOT NULL AND (due_at <= :mono OR due_boot <> :boot)`;
+
+export const NEXT_DUE = `SELECT min(due_at) AS due FROM jobs INDEXED BY jobs_resting
+  WHERE status = 'queued' AND due_at IS NOT NULL`;
+
+/** By jobs_due, once per known tool; the claim merges. */
+export const DUE = `SELECT id, turn, alone, runs, request_id FROM jobs INDEXED BY jobs_due
+  WHERE status = 'queued' AND due_at IS NULL AND tool = :tool ORDER BY turn, id LIMIT :limit`;
+
+export const CLAIM = `UPDATE jobs SET status = 'running', runs = runs + 1, lease = :lease,
+    lease_boot = :boot, lease_until = :until, worker = :worker,
+    updated_at = max(updated_at, :now), started_at = coalesce(started_at, max(updated_at, :now))
+  WHERE id = :id AND status = 'queued' RETURNING *`;
+
+/** The guarded write. Zero rows: the job has moved on. */
+export const APPLY = `UPDATE jobs SET status = :to, lease = NULL, lease_boot = NULL,
+    lease_until = NULL, worker = NULL, attempts = attempts + :fault,
+    alone = coalesce(:alone, alone), due_boot = :dueBoot, due_at = :dueAt, wait_until = :waitUntil,
+    result = :result, error = :error, questions = :questions, answers = coalesce(:answers, answers),
+    updated_at = max(updated_at, :now),
+    completed_at = CASE WHEN :final = 1 THEN max(updated_at, :now) END
+  WHERE id = :id AND status IN (SELECT value FROM json_each(:from))
+    AND (:lease IS NULL OR lease = :lease)
+    AND (:team IS NULL OR (team_id = :team AND owner_id = :owner
+      AND (scope IS NULL OR :scopes IS NULL OR scope IN (SELECT value FROM json_each(:scopes)))))
+  RETURNING *`;
+
+export const RENEW = `UPDATE jobs SET lease_boot = :boot, lease_until = :until
+  WHERE id = :id AND status = 'running' AND lease = :lease`;
+
+export const PROGRESS = `UPDATE jobs SET progress = :progress, updated_at = max(updated_at, :now)
+  WHERE id = :id AND status = 'running' AND lease = :lease`;
+
+export const BEAT = `INSERT INTO workers (id, process, supervisor, tools, beat_boot, beat_at)
+  VALUES (:id, :process, :supervisor, :tools, :boot, :mono)
+  ON CONFLICT (id) DO UPDATE SET tools = :tools, beat_boot = :boot, beat_at = :mono`;
+
+export const LIVE_WORKERS = `SELECT count(*) AS live FROM workers
+  WHERE beat_boot = :boot AND beat_at > :since`;
+
+export const WORKERS = `SELECT id, process, supervisor, tools, beat_boot, beat_at FROM workers`;
+
+export const FORGET_WORKER = `DELETE FROM workers WHERE id = :id`;
+
+/** By jobs_running: there are as many as slots of workers, not as jobs. */
+export const RUNNING = `SELECT * FROM jobs INDEXED BY jobs_running
+  WHERE status = 'running' AND worker IS NOT NULL`;
+
+export const HELD_BY = `SELECT * FROM jobs INDEXED BY jobs_running
+  WHERE status = 'running' AND worker = :worker`;
+
+export const OVERDUE_WAITING = `SELECT id, request_id FROM jobs INDEXED BY jobs_waiting
+  WHERE status = 'waiting' AND wait_until <= :now LIMIT 100`;
+
+/** One step in jobs_due per tool, whatever the number of jobs. */
+export const NEXT_QUEUED_TOOL = `SELECT min(tool) AS tool FROM jobs INDEXED BY jobs_due
+  WHERE status = 'queued' AND due_at IS NULL AND tool > :after`;
+
+export const MISSING_TOOLS = `SELECT tool, since_boot, since_at FROM missing_tools`;
+
+export const MARK_MISSING = `INSERT INTO missing_tools (tool, since_boot, since_at)
+  VALUES (:tool, :boot, :mono)
+  ON CONFLICT (tool) DO UPDATE SET since_boot = :boot, since_at = :mono`;
+
+export const UNMARK_MISSING = `DELETE FROM missing_tools WHERE tool = :tool`;
+
+export const PURGE = `DELETE FROM jobs WHERE id IN (
+  SELECT id FROM jobs INDEXED BY jobs_final
+  WHERE completed_at IS NOT NULL AND completed_at <= :before ORDER BY completed_at LIMIT 100)`;

@@ -1,0 +1,143 @@
+/**
+ * The thread that writes. It owns the only writing connection of its process, so that no commit
+ * ever runs on a thread that answers.
+ */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { monotonic, now } from '../../job/clock.ts';
+import type { Effect } from '../../job/effects.ts';
+import { JobError } from '../../job/errors.ts';
+import type { Change } from '../../job/transitions.ts';
+import { openWriter } from './connection.ts';
+import { GroupCommit, type Outcome } from './group-commit.ts';
+import { Operations } from './operations.ts';
+import { Sweep } from './sweep.ts';
+import type { Answer, Call, FromWriter, WriterOptions } from './writer.ts';
+
+const port = parentPort;
+if (!port) throw new Error('writer-thread.ts runs as a worker thread only');
+const options = workerData as WriterOptions;
+
+const db = openWriter(options.path, 0);
+const operations = new Operations(db);
+const sweep = new Sweep(db, operations);
+let answers: Answer[] = [];
+let scheduled = false;
+
+const group = new GroupCommit(db, {
+  beginMs: 10_000,
+  pauseMs: options.pauseMs,
+  onBegin: () => operations.reset(),
+  onCommit: () =>
+    post({ answers, changed: operations.changed.map(({ id, status }) => ({ id, status })) }),
+  onFatal: (error) => {
+    // Stop here for good: whatever came after an I/O error could be answered without being kept.
+    port.postMessage({ fatal: String(error) } satisfies FromWriter);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  },
+});
+
+function post(message: { answers: Answer[]; changed: FromWriter['changed'] }): void {
+  port?.postMessage(message);
+  answers = [];
+}
+
+/** What each verb does, inside the commit. */
+function work(call: Call): () => unknown {
+  const { verb, args } = call;
+  switch (verb) {
+    case 'insert':
+      return () => operations.insert(...(args as Parameters<Operations['insert']>));
+    case 'claim':
+      return () => operations.claim(...(args as Parameters<Operations['claim']>));
+    case 'apply':
+      return () => operations.apply(...(args as Parameters<Operations['apply']>));
+    case 'write':
+      return () => operations.write(...(args as Parameters<Operations['write']>));
+    case 'renew':
+      return () => operations.renew(...(args as Parameters<Operations['renew']>));
+    case 'progress':
+      return () => operations.progress(...(args as Parameters<Operations['progress']>));
+    case 'beat':
+      return () => operations.beat(...(args as Parameters<Operations['beat']>));
+    case 'sweep':
+      return () => sweep.pass(...(args as Parameters<Sweep['pass']>));
+    case 'probe':
+      return () => probe.run(now());
+    case 'isChangedElsewhere':
+      return isChangedElsewhere;
+  }
+}
+
+const probe = db.prepare(
+  'UPDATE schema_migrations SET applied_at = applied_at WHERE applied_at = ?',
+);
+const dataVersion = db.prepare('PRAGMA data_version');
+let seen = dataVersion.get()?.['data_version'];
+
+/** `data_version` moves for this connection only when another one has committed. */
+function isChangedElsewhere(): boolean {
+  const found = dataVersion.get()?.['data_version'];
+  const changed = found !== seen;
+  seen = found;
+  return changed;
+}
+
+function receive(calls: readonly Call[]): void {
+  for (const call of calls) {
+    group.add({
+      verb: call.verb,
+      queuedAt: monotonic(),
+      effects: effectsOf(call),
+      work: work(call),
+      settle: (outcome) => answers.push(toAnswer(call.id, outcome)),
+    });
+  }
+}
+
+function effectsOf({ verb, args }: Call): readonly Effect[] {
+  if (verb === 'write') return args[0] as readonly Effect[];
+  return verb === 'apply' ? ((args[1] as Change).effects ?? []) : [];
+}
+
+function toAnswer(id: number, outcome: Outcome): Answer {
+  if (outcome.ok) return { id, ok: true, value: outcome.value };
+  const { error } = outcome;
+  if (error instanceof JobError) {
+    const { code, message, remediation, context } = error;
+    const cause = error.cause instanceof Error ? error.cause.message : null;
+    return { id, ok: false, code, message, remediation, context, cause };
+  }
+  return { id, ok: false, code: null, message: String(error), cause: null };
+}
+
+port.on('message', (calls: readonly Call[] | 'close') => {
+  if (calls === 'close') return close();
+  receive(calls);
+  if (scheduled) return;
+  scheduled = true;
+  setImmediate(run);
+});
+
+function run(): void {
+  scheduled = false;
+  for (let more = receiveMessageOnPort(port!); more; more = receiveMessageOnPort(port!)) {
+    if (more.message === 'close') return close();
+    receive(more.message as readonly Call[]);
+  }
+  group.commit();
+  // Refusals and failures leave without a commit.
+  if (answers.length > 0) post({ answers, changed: [] });
+  if (!group.isIdle) {
+    scheduled = true;
+    setImmediate(run);
+  }
+}
+
+function close(): void {
+  while (!group.isIdle) group.commit();
+  if (answers.length > 0) post({ answers, changed: [] });
+  db.close();
+  port?.close();
+}
+
+port.postMessage({ ready: true } satisfies FromWriter);

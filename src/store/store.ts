@@ -1,0 +1,139 @@
+/**
+ * The port: where jobs are kept. Every engine serves it, and one test suite holds for all.
+ *
+ * What is expected is a value (`null`, `false`); a `JobError` is thrown for broken surroundings:
+ * STORE_BUSY (not begun), STORE_FULL, STORE_UNKNOWN (failed while committing).
+ */
+import type { Effect, Params, Statement } from '../job/effects.ts';
+import type { Job, NewJob, Progress } from '../job/job.ts';
+import type { Status } from '../job/states.ts';
+import type { Change } from '../job/transitions.ts';
+import type { Who } from '../job/who.ts';
+
+/** The four statuses that a caller sees, as a filter of lists. */
+export type ShownStatus = 'queued' | 'running' | 'completed' | 'failed';
+
+export interface ListQuery {
+  readonly who: Who;
+  readonly status: ShownStatus | null;
+  readonly tool: string | null;
+  /** Jobs before this one in the order of the list: newest first by (createdAt, id). */
+  readonly before: { readonly createdAt: number; readonly id: string } | null;
+  /** 1..101. */
+  readonly limit: number;
+}
+
+/** A process that runs jobs, as others can tell whether it still lives. */
+export interface WorkerIdentity {
+  /** Fresh for each worker. */
+  readonly id: string;
+  /** The process, by boot, pid namespace, pid and start time. */
+  readonly process: string;
+  /** The process that supervises it, in the same form; its own, when it supervises itself. */
+  readonly supervisor: string;
+  /** Names of the tools that it has handlers for. */
+  readonly tools: readonly string[];
+}
+
+export interface ClaimRequest {
+  readonly worker: string;
+  readonly tools: readonly string[];
+  /** 1..1,000. */
+  readonly limit: number;
+  readonly leaseMs: number;
+  /** Whether the worker runs nothing at the moment, and so may take a job that must run alone. */
+  readonly idle: boolean;
+}
+
+export interface Claimed {
+  /** In order; each is `running` under a fresh lease. */
+  readonly jobs: readonly Job[];
+  /** Milliseconds until a resting job is due, or null. */
+  readonly nextDueMs: number | null;
+}
+
+export interface Held {
+  readonly id: string;
+  readonly lease: string;
+}
+
+export type Applied =
+  | { readonly outcome: 'applied'; readonly job: Job }
+  /** The job has moved on; nothing was written. */
+  | { readonly outcome: 'stale' }
+  /** An `expect` was not met; nothing was written. */
+  | { readonly outcome: 'refused'; readonly statement: string; readonly changed: number }
+  /** A statement failed, by a constraint say; nothing was written. */
+  | { readonly outcome: 'failed'; readonly statement: string; readonly message: string };
+
+export interface WriteResult {
+  /** Whether every expectation was met; if not, nothing was written. */
+  readonly ok: boolean;
+  /** Rows changed, per effect. */
+  readonly changed: readonly number[];
+}
+
+export interface SweepResult {
+  /** Ids of jobs that were taken back or ended. */
+  readonly moved: readonly string[];
+  readonly purged: number;
+}
+
+/** A change that was committed, in this process or in another. */
+export interface ChangeNotice {
+  readonly id: string;
+  readonly status: Status;
+}
+
+/** The part of the port that a worker needs; a supervised worker reaches it through its parent. */
+export interface WorkStore {
+  /** Make the worker known, or say that it still lives. */
+  beat(worker: WorkerIdentity): Promise<void>;
+  /** Take due jobs of known tools, oldest turn first; each becomes `running` under a fresh lease. */
+  claim(request: ClaimRequest): Promise<Claimed>;
+  /** One guarded write, with its effects in the same transaction. */
+  apply(id: string, change: Change): Promise<Applied>;
+  /** Prolong leases; returns the ids whose lease is no longer held. */
+  renew(held: readonly Held[], leaseMs: number): Promise<readonly string[]>;
+  /** Keep the latest progress of a run; false when its lease is no longer held. */
+  progress(held: Held, progress: Progress): Promise<boolean>;
+  /** Call back when there may be something to claim; returns how to stop it. */
+  onDue(listener: () => void): () => void;
+}
+
+export interface Store extends WorkStore {
+  readonly engine: 'sqlite' | 'postgres';
+  /**
+   * Keep a new job; it is durable when the promise resolves.
+   *
+   * @param outstandingMax most open jobs of the team; 0 is no limit
+   * @throws JobError RATE_LIMITED when the team has that many
+   */
+  insert(job: NewJob, outstandingMax: number): Promise<Job>;
+  /** The job, if it is visible to the caller; null for unknown and foreign alike. Writes nothing. */
+  get(id: string, who: Who): Promise<Job | null>;
+  /** Visible jobs, newest first. */
+  list(query: ListQuery): Promise<Job[]>;
+  /** Cancel or answer on behalf of a caller: guarded by team, owner and status, never `view-any`. */
+  applyAs(id: string, who: Who, change: Change): Promise<Applied>;
+  /** Run a read statement. Sees every commit that was acknowledged before. */
+  read<P extends Params, R>(statement: Statement<P, R>, params: P): Promise<R[]>;
+  /** Apply effects in one transaction, all or none. */
+  write(effects: readonly Effect[], options?: { readonly expect?: number }): Promise<WriteResult>;
+  /** Take back what dead workers held, end what waits in vain, purge what is past retention. */
+  sweep(options: SweepOptions): Promise<SweepResult>;
+  /** Running jobs of one worker. For the supervisor of a process that has ended. */
+  heldBy(worker: string): Promise<Job[]>;
+  /** Call back on each committed change of a job; returns how to stop it. */
+  onChange(listener: (notice: ChangeNotice) => void): () => void;
+  /** Whether the store takes writes now, and how many workers have beaten within 30 s. */
+  health(): Promise<{ readonly writable: boolean; readonly workers: number }>;
+  close(): Promise<void>;
+}
+
+export interface SweepOptions {
+  /** Final jobs are purged this long after completion, in milliseconds. */
+  readonly retentionMs: number;
+  /** How long a tool may be known to no living worker before its jobs end, in milliseconds. */
+  readonly toolMissingMs: number;
+}

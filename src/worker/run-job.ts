@@ -1,0 +1,109 @@
+/**
+ * One run of one job: from its row to the change that ends the run. Nothing is written here.
+ */
+import { Completed, type AnyDefinition, type JobContext } from '../job/definition.ts';
+import type { Effect } from '../job/effects.ts';
+import { JobError } from '../job/errors.ts';
+import type { Job, Progress } from '../job/job.ts';
+import { whyNotJson, type Json } from '../job/json.ts';
+import type { Logger } from '../job/log.ts';
+import { parseInput } from '../job/schema.ts';
+import { complete, fail, faulted, handBack, type Change } from '../job/transitions.ts';
+
+/** Why a run was told to stop before its handler had ended. */
+export type StopReason = 'deadline' | 'lost' | 'shutdown';
+
+export interface RunOptions {
+  readonly definition: AnyDefinition;
+  readonly settings: unknown;
+  readonly log: Logger;
+  /** Aborted by whoever holds the run, with a `StopReason`. */
+  readonly stop: AbortSignal;
+  readonly onProgress: (progress: Progress) => void;
+  /** Called when the handler has really ended, which may be after it was told to stop. */
+  readonly onHandlerEnd: () => void;
+}
+
+/** @returns the change that ends the run, or null when the job has moved on meanwhile */
+export async function runJob(job: Job, options: RunOptions): Promise<Change | null> {
+  const { definition, stop, log } = options;
+  try {
+    const returned = await orStopped(stop, callHandler(job, options).finally(options.onHandlerEnd));
+    const { result, effects } = await checked(definition, returned);
+    return complete(job, result, effects);
+  } catch (error) {
+    if (stop.aborted) return stopped(job, stop.reason as StopReason, definition);
+    if (error instanceof JobError) {
+      log.info({ code: error.code }, 'the handler ended the job');
+      return fail(job, error, error.code === 'RESULT_INVALID');
+    }
+    log.warn({ error: describe(error) }, 'the handler failed');
+    return faulted(job, 'ATTEMPTS_EXHAUSTED', definition.backoff);
+  }
+}
+
+function stopped(job: Job, reason: StopReason, { backoff }: AnyDefinition): Change | null {
+  if (reason === 'lost') return null;
+  return reason === 'deadline' ? faulted(job, 'DEADLINE_EXCEEDED', backoff) : handBack(job);
+}
+
+async function callHandler(job: Job, options: RunOptions): Promise<unknown> {
+  const { definition } = options;
+  const input: unknown = await parseInput(
+    definition.input,
+    definition.inputJson,
+    JSON.parse(job.input),
+  );
+  return await definition.run(input, contextOf(job, options));
+}
+
+function contextOf(job: Job, { settings, log, stop, onProgress }: RunOptions): JobContext {
+  return {
+    id: job.id,
+    team: job.team,
+    owner: job.owner,
+    attempt: job.attempts + 1,
+    carry: job.carry === null ? null : (JSON.parse(job.carry) as Json),
+    settings,
+    log,
+    signal: stop,
+    progress: (done, total = null, message = null) => onProgress({ done, total, message }),
+    complete: (result, effects) => new Completed(result, effects),
+  };
+}
+
+/** The slot waits for the handler no longer than for the word to stop; what it returns later is dropped. */
+function orStopped<T>(stop: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onStop = () => reject(new Error('stopped'));
+    stop.addEventListener('abort', onStop, { once: true });
+    void work.then(resolve, reject).finally(() => stop.removeEventListener('abort', onStop));
+  });
+}
+
+async function checked(
+  definition: AnyDefinition,
+  returned: unknown,
+): Promise<{ result: string; effects: readonly Effect[] }> {
+  const isCompleted = returned instanceof Completed;
+  const value: unknown = isCompleted ? returned.result : returned;
+  const why = whyNotJson(value, 'result');
+  if (why) {
+    throw new JobError('RESULT_INVALID', {
+      message: `The result of "${definition.name}" is not JSON (${why}). Return plain objects, arrays, strings, numbers, booleans and null.`,
+    });
+  }
+  const parsed = await definition.output['~standard'].validate(value);
+  const [issue] = parsed.issues ?? [];
+  if (issue) {
+    throw new JobError('RESULT_INVALID', {
+      message: `The result of "${definition.name}" does not fit its output schema: ${issue.message}`,
+    });
+  }
+  return { result: JSON.stringify(value), effects: isCompleted ? returned.effects : [] };
+}
+
+/** For the log only: the kind of an error and where it was thrown, in the operator's hands. */
+export function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

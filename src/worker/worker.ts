@@ -1,0 +1,243 @@
+/**
+ * The loop of one worker: claim as many jobs as there are free slots, run them, write how each run
+ * ended, renew the leases meanwhile. It knows the store only through the part of the port that a
+ * supervised worker reaches through its parent.
+ */
+import { monotonic } from '../job/clock.ts';
+import type { AnyDefinition } from '../job/definition.ts';
+import { JobError } from '../job/errors.ts';
+import type { Job } from '../job/job.ts';
+import type { Logger } from '../job/log.ts';
+import { fail, faulted, handBack, type Change } from '../job/transitions.ts';
+import type { WorkStore } from '../store/store.ts';
+import { ProgressWriter } from './progress.ts';
+import { describe, runJob, type StopReason } from './run-job.ts';
+
+/** Look for work this often in any case. */
+const SAFETY_POLL_MS = 1_000;
+/** How long the end of a run is retried when the store cannot take it. */
+const SETTLE_MS = 60_000;
+
+export interface WorkerOptions {
+  /** Id that the worker's leases carry. */
+  readonly id: string;
+  readonly store: Omit<WorkStore, 'beat'>;
+  readonly definitions: ReadonlyMap<string, AnyDefinition>;
+  readonly settings: unknown;
+  readonly concurrency: number;
+  readonly leaseMs: number;
+  readonly log: Logger;
+  /** Told, by lease, of each run that begins, that is told to stop, and whose handler has ended. */
+  readonly watch?: RunWatch;
+}
+
+export interface RunWatch {
+  begun(job: Job): void;
+  stopped(lease: string): void;
+  ended(lease: string): void;
+}
+
+interface Run {
+  readonly job: Job;
+  readonly stop: AbortController;
+  /** Settles when the end of the run is written. */
+  done: Promise<void>;
+}
+
+const NOBODY: RunWatch = { begun: () => {}, stopped: () => {}, ended: () => {} };
+
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #watch: RunWatch;
+  readonly #tools: readonly string[];
+  readonly #runs = new Map<string, Run>();
+  /** Runs whose handler has ended, while their end is being written. */
+  readonly #settling = new Set<Promise<void>>();
+  readonly #timers: NodeJS.Timeout[];
+  readonly #unsubscribe: () => void;
+  #dueTimer: NodeJS.Timeout | null = null;
+  #claiming: Promise<void> | null = null;
+  #claimAgain = false;
+  #isStopping = false;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#watch = options.watch ?? NOBODY;
+    this.#tools = [...options.definitions.keys()];
+    this.#timers = [
+      setInterval(() => this.#wake(), SAFETY_POLL_MS),
+      setInterval(() => void this.#renew(), Math.floor(options.leaseMs / 3)),
+    ];
+    this.#unsubscribe = options.store.onDue(() => this.#wake());
+    this.#wake();
+  }
+
+  /** Tell one run to stop, because its job was cancelled. */
+  abort(id: string): void {
+    this.#stopRun(this.#runs.get(id), 'lost');
+  }
+
+  /** Claim no more; let runs finish for `graceMs`, then hand them back. */
+  async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true;
+    this.#unsubscribe();
+    if (this.#dueTimer) clearTimeout(this.#dueTimer);
+    await this.#claiming;
+    const finished = Promise.all([...this.#runs.values()].map(({ done }) => done));
+    await Promise.race([finished, after(graceMs)]);
+    for (const run of this.#runs.values()) this.#stopRun(run, 'shutdown');
+    await Promise.all([finished, ...this.#settling]);
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  #stopRun(run: Run | undefined, reason: StopReason): void {
+    if (!run || run.stop.signal.aborted) return;
+    this.#watch.stopped(leaseOf(run.job));
+    run.stop.abort(reason);
+  }
+
+  #wake(): void {
+    if (this.#claiming) this.#claimAgain = true;
+    else if (!this.#isStopping) this.#claiming = this.#claim();
+  }
+
+  async #claim(): Promise<void> {
+    const { store, concurrency, leaseMs, log, id } = this.#options;
+    try {
+      for (let more = true; more && !this.#isStopping;) {
+        this.#claimAgain = false;
+        const limit = concurrency - this.#runs.size;
+        if (limit <= 0) break;
+        const idle = this.#runs.size === 0;
+        const request = { worker: id, tools: this.#tools, limit, leaseMs, idle };
+        const { jobs, nextDueMs } = await store.claim(request);
+        for (const job of jobs) this.#begin(job);
+        this.#wakeAt(nextDueMs);
+        more = this.#claimAgain;
+      }
+    } catch (error) {
+      log.warn({ error: describe(error) }, 'claiming failed; trying again');
+    } finally {
+      this.#claiming = null;
+    }
+  }
+
+  #wakeAt(nextDueMs: number | null): void {
+    if (this.#dueTimer) clearTimeout(this.#dueTimer);
+    this.#dueTimer = null;
+    if (nextDueMs === null || nextDueMs >= SAFETY_POLL_MS) return;
+    this.#dueTimer = setTimeout(() => this.#wake(), nextDueMs + 1);
+  }
+
+  #begin(job: Job): void {
+    const run: Run = { job, stop: new AbortController(), done: Promise.resolve() };
+    this.#runs.set(job.id, run);
+    this.#watch.begun(job);
+    run.done = this.#run(run);
+  }
+
+  async #run({ job, stop }: Run): Promise<void> {
+    const { definitions, settings, store, log } = this.#options;
+    const definition = definitions.get(job.tool);
+    const fields = {
+      job_id: job.id,
+      request_id: job.requestId,
+      tool: job.tool,
+      attempt: job.attempts + 1,
+    };
+    const runLog = withFields(log, { ...fields, run: job.runs });
+    const deadline = setTimeout(
+      () => this.#stopRun(this.#runs.get(job.id), 'deadline'),
+      job.timeoutMs,
+    );
+    const progress = new ProgressWriter(store, { id: job.id, lease: leaseOf(job) }, runLog);
+    const startedAt = monotonic();
+    runLog.info({}, 'running');
+    const change = definition
+      ? await runJob(job, {
+          definition,
+          settings,
+          log: runLog,
+          stop: stop.signal,
+          onProgress: (latest) => progress.set(latest),
+          onHandlerEnd: () => this.#watch.ended(leaseOf(job)),
+        })
+      : handBack(job);
+    clearTimeout(deadline);
+    progress.close();
+    this.#runs.delete(job.id);
+    const settled = change ? this.#settle(job, change, runLog) : Promise.resolve();
+    this.#settling.add(settled);
+    // The slot is free at once, so that this end and the next claim can share a commit.
+    this.#wake();
+    await settled;
+    this.#settling.delete(settled);
+    runLog.info({ durationMs: monotonic() - startedAt, to: change?.to ?? 'dropped' }, 'run ended');
+  }
+
+  /** Write how the run ended. The lease makes repeating it harmless. */
+  async #settle(job: Job, change: Change, log: Logger): Promise<void> {
+    const { store, definitions } = this.#options;
+    const giveUpAt = monotonic() + SETTLE_MS;
+    for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, 2_000)) {
+      try {
+        const applied = await store.apply(job.id, change);
+        if (applied.outcome === 'stale')
+          log.warn({}, 'the job has moved on; the result was dropped');
+        if (applied.outcome === 'refused') {
+          const { statement, changed } = applied;
+          log.warn({ statement, changed }, 'an effect was refused');
+          await store.apply(job.id, fail(job, new JobError('EFFECT_REFUSED')));
+        }
+        if (applied.outcome === 'failed') {
+          const { statement, message } = applied;
+          log.error({ statement, error: message }, 'an effect failed');
+          const backoff = definitions.get(job.tool)?.backoff;
+          await store.apply(job.id, faulted(job, 'ATTEMPTS_EXHAUSTED', backoff));
+        }
+        return;
+      } catch (error) {
+        log.warn({ error: describe(error) }, 'writing the end of the run failed; trying again');
+        // Unwritten, the lease runs out and the job is run again: late, but never lost.
+        if (monotonic() > giveUpAt) return;
+        await after(waitMs);
+      }
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const held = [...this.#runs.values()].map(({ job }) => ({ id: job.id, lease: leaseOf(job) }));
+    if (held.length === 0) return;
+    const { store, leaseMs, log } = this.#options;
+    try {
+      for (const id of await store.renew(held, leaseMs)) {
+        log.warn({ job_id: id }, 'the lease is no longer held; the run is told to stop');
+        this.#stopRun(this.#runs.get(id), 'lost');
+      }
+    } catch (error) {
+      log.warn({ error: describe(error) }, 'renewing leases failed; trying again');
+    }
+  }
+}
+
+/** A claimed job always carries one. */
+function leaseOf(job: Job): string {
+  if (job.lease === null) throw new Error(`${job.id} was claimed without a lease`);
+  return job.lease;
+}
+
+/** A logger that says the same fields in every line. */
+export function withFields(log: Logger, fields: object): Logger {
+  return {
+    debug: (more, message) => log.debug({ ...fields, ...more }, message),
+    info: (more, message) => log.info({ ...fields, ...more }, message),
+    warn: (more, message) => log.warn({ ...fields, ...more }, message),
+    error: (more, message) => log.error({ ...fields, ...more }, message),
+  };
+}
+
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}

@@ -1,0 +1,55 @@
+/**
+ * Every check can fail: behind a proxy that lets everything pass it holds, behind one that spoils
+ * the answer which it is about it does not.
+ *
+ * R1 and R6 are checks of time. Here they are given seconds, so that no test has to hold an answer
+ * for half a minute to be caught at it.
+ */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { check } from './checks.ts';
+import { SpoilingProxy } from './proxy.ts';
+import { REQUIREMENT_IDS } from './requirements.ts';
+import { ControlledServer } from './server.ts';
+import { SPOILERS } from './spoilers.ts';
+import type { Target } from './target.ts';
+
+const TIMEOUT = { timeout: 180_000 };
+
+let server: ControlledServer;
+let proxy: SpoilingProxy;
+let target: Target;
+
+before(async () => {
+  server = new ControlledServer(['--rate-limit', '0']);
+  const { token, tokens } = server.grantAll();
+  await server.start();
+  proxy = new SpoilingProxy(() => server.url);
+  await proxy.listen();
+  target = { url: proxy.url, token, tokens, control: server, budgetMs: 5_000, atOnceMs: 3_000 };
+}, TIMEOUT);
+
+after(async () => {
+  await proxy[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+}, TIMEOUT);
+
+for (const id of REQUIREMENT_IDS) {
+  const spoilers = Object.entries(SPOILERS[id]);
+
+  test(`${id} has a server that does not hold it`, () => {
+    assert.notEqual(spoilers.length, 0);
+  });
+
+  test(`${id} holds behind a proxy that spoils nothing`, TIMEOUT, async () => {
+    proxy.spoil(null);
+    await check(id, target);
+  });
+
+  for (const [title, make] of spoilers) {
+    test(`${id} fails for a server that ${title}`, TIMEOUT, async () => {
+      proxy.spoil(make({ target, serverUrl: () => server.url }));
+      await assert.rejects(check(id, target), assert.AssertionError);
+    });
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * What is published is what a stranger gets: packed, installed in an empty folder, type-checked,
+ * imported by every door and run.
+ *
+ * The install takes the locked versions from npm's cache, which `npm ci` has filled; the registry
+ * is asked only when the cache lacks something.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const temp = mkdtempSync(join(tmpdir(), 'mcp-async-jobs-package-'));
+const consumer = join(temp, 'consumer');
+
+const readJson = (path: string): Record<string, unknown> =>
+  JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+
+const doors = Object.keys(readJson(join(root, 'package.json'))['exports'] as object)
+  .filter((door) => door !== './package.json')
+  .map((door) => `mcp-async-jobs${door.slice(1)}`);
+
+/** This environment on the Node of this process, without what the npm around this test has set. */
+const env = {
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) =>
+        !/^(npm_(package|lifecycle)_|npm_config_local_prefix$|node_(options|test_context)$)/i.test(
+          name,
+        ),
+    ),
+  ),
+  PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter),
+};
+
+interface Ran {
+  readonly ok: boolean;
+  readonly output: string;
+}
+
+function run(cwd: string, command: string, args: readonly string[]): Ran {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd,
+    env,
+    encoding: 'utf8',
+    timeout: 150_000,
+  });
+  if (error !== undefined) throw error;
+  return { ok: status === 0, output: stdout + stderr };
+}
+
+function mustRun(cwd: string, command: string, args: readonly string[]): string {
+  const { ok, output } = run(cwd, command, args);
+  assert.ok(ok, `${command} ${args.join(' ')} failed:\n${output}`);
+  return output;
+}
+
+const tool = (name: string): string => join(root, 'node_modules/.bin', name);
+
+/** The versions of the lock file, so that nothing newer than npm's cache is asked for. */
+function lockedVersions(): Record<string, string> {
+  const packages = readJson(join(root, 'package-lock.json'))['packages'] as Record<
+    string,
+    { version: string }
+  >;
+  const flat = Object.entries(packages).filter(
+    ([path]) => path.split('node_modules/').length === 2,
+  );
+  return Object.fromEntries(
+    flat.map(([path, { version }]) => [path.slice('node_modules/'.length), version]),
+  );
+}
+
+function install(tarball: string): void {
+  mkdirSync(consumer);
+  writeFileSync(
+    join(consumer, 'package.json'),
+    JSON.stringify({ private: true, type: 'module', overrides: lockedVersions() }),
+  );
+  const args = ['install', tarball, '--no-audit', '--no-fund', '--ignore-scripts'];
+  if (run(consumer, 'npm', [...args, '--offline']).ok) return;
+  mustRun(consumer, 'npm', [...args, '--prefer-offline']);
+}
+
+describe('the published package', () => {
+  let tarball = '';
+  let files: string[] = [];
+
+  before(
+    () => {
+      mustRun(root, process.execPath, ['scripts/build.js', '--out', temp]);
+      const packed = mustRun(join(temp, 'build/package'), 'npm', [
+        'pack',
+        '--silent',
+        '--pack-destination',
+        temp,
+      ]);
+      tarball = join(temp, packed.trim().split('\n').at(-1) ?? '');
+      files = mustRun(temp, 'tar', ['--list', '--file', tarball]).trim().split('\n');
+      install(tarball);
+    },
+    { timeout: 300_000 },
+  );
+
+  after(() => {
+    rmSync(temp, { recursive: true, force: true });
+  });
+
+  test('holds the doors, the command and the texts, and nothing of the workshop', () => {
+    for (const name of ['LICENSE', 'README.md', 'CHANGELOG.md', 'bin/mcp-async-jobs.js']) {
+      assert.ok(files.includes(`package/${name}`), `${name} is missing`);
+    }
+    assert.ok(files.includes('package/dist/cli/main.js'), 'dist/cli/main.js is missing');
+    const known = /^package\/(package\.json|LICENSE|README\.md|CHANGELOG\.md|(bin|dist)\/.+)$/;
+    const stray = /node-linux|\.test\.|(?<!\.d)\.ts$/;
+    assert.deepEqual(
+      files.filter((path) => !known.test(path) || stray.test(path)),
+      [],
+    );
+  });
+
+  test('has a manifest without dev tools, scripts, the pinned Node or ways into src', () => {
+    const manifest = readJson(join(consumer, 'node_modules/mcp-async-jobs/package.json'));
+    for (const field of ['scripts', 'devDependencies', 'optionalDependencies']) {
+      assert.equal(manifest[field], undefined, field);
+    }
+    assert.doesNotMatch(JSON.stringify(manifest), /mcp-async-jobs-source|node-linux|\/src\//);
+  });
+
+  test('installs together with its peers and without a Node of its own', () => {
+    const lock = readJson(join(consumer, 'package-lock.json'))['packages'] as object;
+    const installed = Object.keys(lock);
+    for (const peer of ['@modelcontextprotocol/server', '@modelcontextprotocol/client', 'zod']) {
+      assert.ok(installed.includes(`node_modules/${peer}`), `${peer} did not come along`);
+    }
+    assert.deepEqual(
+      installed.filter((path) => /node-(linux|bin)/.test(path)),
+      [],
+    );
+  });
+
+  test('type-checks under strict settings, and each door gives its names at run time', () => {
+    const imports = doors.map((door, index) => `import * as door${index} from '${door}';`);
+    const checks = doors.map(
+      (door, index) =>
+        `if (Object.keys(door${index}).length === 0) throw new Error('${door} is empty');`,
+    );
+    writeFileSync(join(consumer, 'consumer.ts'), [...imports, ...checks].join('\n'));
+    const compilerOptions = {
+      target: 'esnext',
+      module: 'nodenext',
+      lib: ['es2025', 'esnext.disposable'],
+      types: ['node'],
+      typeRoots: [join(root, 'node_modules/@types')],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck: false,
+      noEmit: true,
+    };
+    writeFileSync(
+      join(consumer, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['consumer.ts'] }),
+    );
+    mustRun(consumer, tool('tsc'), ['--project', '.']);
+    mustRun(consumer, process.execPath, ['consumer.ts']);
+  });
+
+  test('runs as npx mcp-async-jobs --help', () => {
+    const output = mustRun(consumer, 'npx', ['--no-install', 'mcp-async-jobs', '--help']);
+    assert.match(output, /mcp-async-jobs/);
+  });
+
+  test('is faultless in the eyes of publint and of are-the-types-wrong', () => {
+    mustRun(root, tool('publint'), ['run', tarball, '--strict']);
+    mustRun(root, tool('attw'), [tarball, '--profile', 'esm-only', '--no-emoji', '--no-color']);
+  });
+});

@@ -7,3 +7,5 @@ export { serve } from './http/serve.ts';
 export type { Identify, Identity } from './team/identify.ts';
 export { tokens } from './team/tokens.ts';
 export type { TokensOptions } from './team/tokens.ts';
+export { listTokens } from './team/mint.ts';
+export type { TokenInfo } from './team/mint.ts';

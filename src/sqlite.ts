@@ -15,6 +15,8 @@ export interface OpenStoreOptions {
   readonly migrations?: readonly Migrations[];
   /** Whether another process (a server) writes most: rest 5 ms after each own commit. Default false. */
   readonly isGuest?: boolean;
+  /** Inputs and results of more bytes than this are kept apart from their row. Default 65,536. */
+  readonly inlineBytesMax?: number;
   /**
    * Called when the file can no longer be trusted (I/O error, corruption). Default: log, then end
    * the process with code 70; nothing may be answered after it.
@@ -33,7 +35,7 @@ const OPEN_BUSY_MS = 5_000;
  * @throws JobError when the file cannot be used safely, or was written by a newer program
  */
 export async function openStore(path: string, options: OpenStoreOptions = {}): Promise<Store> {
-  const { migrations = [], isGuest = false, log = SILENT } = options;
+  const { migrations = [], isGuest = false, inlineBytesMax = 65_536, log = SILENT } = options;
   const file = resolve(path);
   prepareFile(file);
   const db = openWriter(file, OPEN_BUSY_MS);
@@ -42,6 +44,7 @@ export async function openStore(path: string, options: OpenStoreOptions = {}): P
     return await SqliteStore.start({
       path: file,
       pauseMs: isGuest ? 5 : 0,
+      inlineBytesMax,
       onFatal: options.onFatal ?? ((reason) => stop(reason, log)),
     });
   } finally {

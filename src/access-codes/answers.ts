@@ -14,12 +14,10 @@ export const paging = {
   limit: z.int().min(1).max(100).default(25),
 };
 
-export const meta = z.object({
-  page: z.int(),
-  limit: z.int(),
-  total: z.int(),
-  has_more: z.boolean(),
-});
+/** In what tools say of their answers, numbers are plain: zod spells out the bounds of an integer. */
+export const count = z.number();
+
+export const meta = z.object({ page: count, limit: count, total: count, has_more: z.boolean() });
 
 interface PageRequest {
   readonly page: number;
@@ -36,14 +34,21 @@ export function metaOf({ page, limit }: PageRequest, rows: readonly { readonly t
   return { page, limit, total, has_more: page * limit < total };
 }
 
-const looks = { readOnlyHint: true, openWorldHint: false };
-const adds = { readOnlyHint: false, destructiveHint: false, openWorldHint: false };
-
 /** Hints for clients, as they are true. Spending a code cannot be undone, and repeats nothing. */
 export const HINTS = {
-  looks: { ...looks, idempotentHint: true },
-  adds: { ...adds, idempotentHint: false },
-  spends: { ...adds, destructiveHint: true, idempotentHint: true },
+  looks: { readOnlyHint: true, openWorldHint: false },
+  adds: {
+    readOnlyHint: false,
+    destructiveHint: false,
+    idempotentHint: false,
+    openWorldHint: false,
+  },
+  spends: {
+    readOnlyHint: false,
+    destructiveHint: true,
+    idempotentHint: true,
+    openWorldHint: false,
+  },
 };
 
 /** Ends every description, so that nobody waits for a job that does not exist. */

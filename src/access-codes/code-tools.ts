@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ToolContext } from '../http.ts';
 import { now, toWireTime, type Store, type Who } from '../index.ts';
 import { boundsOf, demand, notFound } from './access.ts';
-import { answer, AT_ONCE, HINTS, meta, metaOf, paging, windowOf } from './answers.ts';
+import { answer, AT_ONCE, count, HINTS, meta, metaOf, paging, windowOf } from './answers.ts';
 import { maskOf } from './codes.ts';
 import { previewFor } from './preview.ts';
 import { redeem } from './redeem.ts';
@@ -47,10 +47,10 @@ const PREVIEW = {
   outputSchema: z.object({
     data: z.object({
       plan_id: z.string(),
-      quantity: z.int(),
+      quantity: count,
       preview: z.object({
-        free_remaining: z.int(),
-        chargeable_quantity: z.int(),
+        free_remaining: count,
+        chargeable_quantity: count,
         cost: z.string(),
       }),
       will_bill_overage: z.boolean(),

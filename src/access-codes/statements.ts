@@ -7,11 +7,11 @@ import type { Cycle } from './expiry.ts';
 import * as sqlite from './sqlite/statements.ts';
 
 /** The caller's team and projects; the part of each statement that keeps tenants apart. */
-export interface Bounds extends Record<string, string | null> {
+export type Bounds = {
   readonly team: string;
   /** JSON list of project ids; null is no narrowing. */
   readonly scopes: string | null;
-}
+};
 
 type Page = { readonly limit: number; readonly offset: number };
 type Total = { readonly total: number };

@@ -2,7 +2,7 @@ import type { McpServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { listTokens, type TokenInfo, type ToolContext } from '../http.ts';
 import { toWireTime } from '../index.ts';
-import { answer, AT_ONCE, HINTS } from './answers.ts';
+import { answer, AT_ONCE, count, HINTS } from './answers.ts';
 
 const LIST_TOKENS = {
   title: 'List tokens',
@@ -12,7 +12,7 @@ const LIST_TOKENS = {
     data: z.array(
       z.looseObject({ id: z.string(), name: z.string(), abilities: z.array(z.string()) }),
     ),
-    meta: z.object({ total: z.int() }),
+    meta: z.object({ total: count }),
   }),
   annotations: HINTS.looks,
 };

@@ -35,8 +35,8 @@ const KNOWN: readonly string[] = [
 type Numbers = { readonly [name in keyof typeof NUMBERS]: number };
 
 /** What `serve` works with: every option has a value. */
-export interface CheckedOptions
-  extends Numbers, Pick<ServeOptions, 'jobs' | 'db' | 'identify' | 'settings'> {
+export interface CheckedOptions extends Numbers, Pick<ServeOptions, 'jobs' | 'db' | 'identify'> {
+  readonly settings: unknown;
   readonly name: string;
   readonly version: string;
   readonly host: string;
@@ -56,14 +56,14 @@ export interface CheckedOptions
 
 /** @throws TypeError that lists every problem, with the fix */
 export function checkOptions(options: ServeOptions): CheckedOptions {
-  const problems = problemsOf(options as Partial<Record<keyof ServeOptions, unknown>>);
+  const problems = problemsOf(options);
   if (problems.length > 0) throw new TypeError(`serve(): ${problems.join(' ')}`);
   return {
     ...numbersOf(options),
     jobs: options.jobs,
     db: options.db,
     identify: options.identify,
-    settings: options.settings,
+    settings: options.settings ?? null,
     name: options.name ?? 'mcp-async-jobs',
     version: options.version ?? packageVersion(),
     host: options.host ?? '127.0.0.1',
@@ -137,9 +137,7 @@ function essentials(options: Partial<Record<keyof ServeOptions, unknown>>): stri
 function addressProblems(options: Partial<Record<keyof ServeOptions, unknown>>): string[] {
   const problems: string[] = [];
   const { publicUrl, identify, host = '127.0.0.1' } = options;
-  const isWebUrl = (value: unknown) =>
-    typeof value === 'string' && /^https?:$/.test(URL.parse(value)?.protocol ?? '');
-  if (publicUrl !== undefined && (!isWebUrl(publicUrl) || /[?#]/.test(String(publicUrl)))) {
+  if (publicUrl !== undefined && !isPlainUrl(publicUrl)) {
     problems.push(
       `\`publicUrl\` is ${show(publicUrl)}; it must be an absolute http or https address without query and fragment.`,
     );
@@ -161,7 +159,8 @@ function addressProblems(options: Partial<Record<keyof ServeOptions, unknown>>):
     return Array.isArray(value) ? value.length > 0 : Boolean(value);
   });
   if (open.length > 0 || !isLoopback(String(host))) {
-    const what = open.length > 0 ? open.map((name) => `\`${name}\``).join(', ') : `host ${host}`;
+    const what =
+      open.length > 0 ? open.map((name) => `\`${name}\``).join(', ') : `host ${show(host)}`;
     problems.push(
       `local() lets everybody in who can reach the server, so it cannot be used with ${what}. Use tokens(store) or bearer(verifier, { team }).`,
     );
@@ -172,8 +171,7 @@ function addressProblems(options: Partial<Record<keyof ServeOptions, unknown>>):
 function wrongNumbers(options: Partial<Record<keyof ServeOptions, unknown>>): string[] {
   return Object.entries(NUMBERS).flatMap(([name, { min, max }]) => {
     const value = options[name as keyof Numbers];
-    const isRight =
-      Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
+    const isRight = Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
     if (value === undefined || isRight) return [];
     return [`\`${name}\` is ${show(value)}; it must be a whole number in ${min}..${max}.`];
   });
@@ -191,6 +189,14 @@ function wrong(
 
 function isListOf(isRight: (value: unknown) => boolean): (value: unknown) => boolean {
   return (value) => Array.isArray(value) && value.every(isRight);
+}
+
+function isWebUrl(value: unknown): value is string {
+  return typeof value === 'string' && /^https?:$/.test(URL.parse(value)?.protocol ?? '');
+}
+
+function isPlainUrl(value: unknown): boolean {
+  return isWebUrl(value) && !/[?#]/.test(value);
 }
 
 function isHostName(value: unknown): boolean {

@@ -15,7 +15,10 @@ const KEEP_ALIVE_MS = 30_000;
  *
  * @throws Error that says what to do, when the port cannot be had
  */
-export async function listen(host: string, port: number): Promise<{ server: Server; port: number }> {
+export async function listen(
+  host: string,
+  port: number,
+): Promise<{ server: Server; port: number }> {
   const server = createServer({
     headersTimeout: REQUEST_MS,
     requestTimeout: REQUEST_MS,

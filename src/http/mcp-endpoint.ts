@@ -35,7 +35,11 @@ export interface McpEndpointOptions {
 }
 
 export interface McpEndpoint {
-  handle(incoming: IncomingMessage, outgoing: ServerResponse, facts: RequestFacts): Promise<void>;
+  readonly handle: (
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    facts: RequestFacts,
+  ) => Promise<void>;
   /** End what is still being answered. */
   close(): Promise<void>;
 }
@@ -95,7 +99,7 @@ export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   };
 
   return {
-    close: async () => await handler.close(),
+    close: async () => handler.close(),
     async handle(incoming, outgoing, facts) {
       try {
         await serve(incoming, outgoing, facts);

@@ -36,7 +36,7 @@ export interface RateLimits {
 /** @param perMinute requests of one token; 0 counts nothing and refuses nobody */
 export function rateLimits(identify: Identify, perMinute: number): RateLimits {
   if (perMinute === 0) {
-    return { identify: async (request) => await identify(request), count: async () => {} };
+    return { identify: async (request) => identify(request), count: async () => {} };
   }
   const byToken = limiter('token', perMinute);
   const strangers = limiter('address', STRANGER_PER_MINUTE);

@@ -41,10 +41,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const { db } = checked;
   const isOurs = typeof db === 'string';
   const store = isOurs ? await open(db, checked) : db;
-  const undo: (() => Promise<void>)[] = isOurs ? [async () => await store.close()] : [];
+  const undo: (() => Promise<void>)[] = isOurs ? [async () => store.close()] : [];
   try {
     const { server, port } = await listen(checked.host, checked.port);
-    undo.push(async () => await closeServer(server, 0));
+    undo.push(async () => closeServer(server, 0));
     return start({ checked, definitions, store, isOurs }, server, port);
   } catch (error) {
     for (const step of undo.toReversed()) await step();
@@ -141,7 +141,7 @@ function startWorkers({ checked, definitions, store }: Parts): Workers {
     return {
       pids: () => [],
       whyIdle: () => null,
-      stop: async (graceMs) => await worker.stop(graceMs),
+      stop: async (graceMs) => worker.stop(graceMs),
     };
   }
   const supervision = supervise({ ...checked, store, definitions });
@@ -151,7 +151,7 @@ function startWorkers({ checked, definitions, store }: Parts): Workers {
       const alive = workers > 0 ? supervision.alive() : seen;
       return alive > 0 ? null : 'no worker is alive';
     },
-    stop: async (graceMs) => await supervision.stop(graceMs),
+    stop: async (graceMs) => supervision.stop(graceMs),
   };
 }
 
@@ -169,7 +169,7 @@ async function importDefinitions(jobs: URL): Promise<ReadonlyMap<string, AnyDefi
 async function open(path: string, { migrations, log }: CheckedOptions): Promise<Store> {
   // Only who names a file needs the driver.
   const { openStore } = await import('../sqlite.ts');
-  return await openStore(path, { migrations, log });
+  return openStore(path, { migrations, log });
 }
 
 function urlHost(host: string): string {

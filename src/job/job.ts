@@ -18,13 +18,16 @@ export interface Job {
   /** What narrows its visibility within the owner, such as a project; null is no narrowing. */
   readonly scope: string | null;
   readonly status: Status;
-  /** The arguments, as JSON text; parsed again at every run. */
-  readonly input: string;
+  /** The arguments, as JSON text, parsed again at every run; null while kept apart (see `Store.payload`). */
+  readonly input: string | null;
   /** What `prepare` stored for the run, as JSON text. */
   readonly carry: string | null;
   /** Names the request that submitted it, for the log. */
   readonly requestId: string;
+  /** JSON text; null while there is none, and when it is kept apart. */
   readonly result: string | null;
+  /** Bytes of the result; null while there is none. */
+  readonly resultBytes: number | null;
   readonly error: Failure | null;
   readonly progress: Progress | null;
   /** Questions that wait for an answer, and the answers so far, by key. */
@@ -61,6 +64,17 @@ export interface NewJob {
   readonly attemptsMax: number;
   readonly timeoutMs: number;
   readonly createdAt: number;
+}
+
+/** Makes a submission happen once: the same key with the same arguments is the same job. */
+export interface IdempotencyKey {
+  readonly key: string;
+  /** Names the arguments: a digest of their canonical JSON. */
+  readonly hash: string;
+  /** What was answered, as JSON text; a replay answers it again. */
+  readonly answer: string;
+  /** How long the key is remembered, in milliseconds. */
+  readonly ttlMs: number;
 }
 
 /** A job ends in `RUNS_EXHAUSTED` instead of being claimed once more. */

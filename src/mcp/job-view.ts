@@ -85,7 +85,7 @@ function resultOf(job: Job, { definitions, publicUrl }: Viewing): Json {
   const result = JSON.parse(job.result) as Json;
   const view = definitions.get(job.tool)?.view;
   if (!view || typeof result !== 'object' || result === null) return result;
-  return { ...result, ...view(result, { publicUrl }) };
+  return { ...(result as object), ...view(result, { publicUrl }) };
 }
 
 function hints(createdAt: number, at: number): Hints {

@@ -23,10 +23,9 @@ export class JobsMcpServer extends McpServer {
   }
 
   override registerTool(name: string, config: ToolConfig, handler: unknown): RegisteredTool {
-    const tool = { config, handler: handler as ToolHandler };
-    const wired = wireTool(name, tool, this.#answering);
+    const wired = wireTool(name, { config, handler: handler as ToolHandler }, this.#answering);
     const registered = super.registerTool(name, wired.config, wired.handler);
-    if (this.#tools.size === 0) receiveAnyArguments(this.server, (name) => this.#tools.has(name));
+    if (this.#tools.size === 0) receiveAnyArguments(this.server, (tool) => this.#tools.has(tool));
     this.#tools.add(name);
     return registered;
   }

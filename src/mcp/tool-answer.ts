@@ -1,8 +1,7 @@
 /** How a tool answers: the text that a model reads is the JSON of exactly the structured content. */
 import {
   isInputRequiredResult,
-  ProtocolError,
-  ProtocolErrorCode,
+  UrlElicitationRequiredError,
   type CallToolResult,
   type InputRequiredResult,
 } from '@modelcontextprotocol/server';
@@ -28,7 +27,7 @@ export function toToolResult(value: unknown): ToolResult {
   if (given.structuredContent !== undefined) {
     return { ...given, content: [jsonText(given.structuredContent)] };
   }
-  return { content: [jsonText(given)], structuredContent: given as Record<string, unknown> };
+  return { content: [jsonText(given)], structuredContent: given };
 }
 
 /**
@@ -37,12 +36,7 @@ export function toToolResult(value: unknown): ToolResult {
  */
 export function toErrorResult(error: unknown, tool: string, answering: Answering): CallToolResult {
   // The SDK's way for a tool to send the user to a page; it has to reach the SDK as it is.
-  if (
-    error instanceof ProtocolError &&
-    (error.code as ProtocolErrorCode) === ProtocolErrorCode.UrlElicitationRequired
-  ) {
-    throw error;
-  }
+  if (error instanceof UrlElicitationRequiredError) throw error;
   const { requestId, docsUrl, log } = answering;
   if (!(error instanceof JobError)) {
     log.error({ request_id: requestId, tool, err: error }, 'tool failed');

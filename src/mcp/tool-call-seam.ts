@@ -14,6 +14,9 @@ type Stored = NonNullable<ReturnType<Seam['_getRequestHandler']>>;
 const ANYTHING = advertise({ type: 'object' });
 
 class Seam extends Server {
+  /** Makes a `Seam` another type than a `Server`, as the compiler sees it. */
+  declare private readonly isSeam: true;
+
   static wrap(server: Server, method: string, make: (inner: Stored) => Stored): void {
     const seam = server as Seam;
     const inner = seam._getRequestHandler(method);
@@ -41,10 +44,10 @@ export function receiveAnyArguments(server: Server, isOurs: (tool: unknown) => b
   Seam.wrap(server, 'tools/call', (inner) => async (request, context) => {
     const params = request.params ?? {};
     const given: unknown = params['arguments'];
-    if (!isOurs(params['name']) || given === undefined) return await inner(request, context);
+    if (!isOurs(params['name']) || given === undefined) return inner(request, context);
     sent.set(context.mcpReq.signal, given);
-    if (isObject(given)) return await inner(request, context);
-    return await inner({ ...request, params: { ...params, arguments: {} } }, context);
+    if (isObject(given)) return inner(request, context);
+    return inner({ ...request, params: { ...params, arguments: {} } }, context);
   });
 }
 

@@ -5,7 +5,8 @@
  * STORE_BUSY (not begun), STORE_FULL, STORE_UNKNOWN (failed while committing).
  */
 import type { Effect, Params, Statement } from '../job/effects.ts';
-import type { Job, NewJob, Progress } from '../job/job.ts';
+import type { IdempotencyKey, Job, NewJob, Progress } from '../job/job.ts';
+import type { Json } from '../job/json.ts';
 import type { Status } from '../job/states.ts';
 import type { Change } from '../job/transitions.ts';
 import type { Who } from '../job/who.ts';
@@ -79,11 +80,21 @@ export interface SweepResult {
   readonly purged: number;
 }
 
-/** A change that was committed, in this process or in another. */
+/** A change of a job that was committed through this store. */
 export interface ChangeNotice {
   readonly id: string;
   readonly status: Status;
 }
+
+/** What an idempotency key stands for. */
+export interface Replay {
+  readonly jobId: string;
+  readonly hash: string;
+  readonly answer: string;
+}
+
+/** A payload that may be kept apart from its row. */
+export type PayloadKind = 'input' | 'result';
 
 /** The part of the port that a worker needs; a supervised worker reaches it through its parent. */
 export interface WorkStore {
@@ -110,12 +121,30 @@ export interface Store extends WorkStore {
    * @throws JobError RATE_LIMITED when the team has that many
    */
   insert(job: NewJob, outstandingMax: number): Promise<Job>;
+  /**
+   * Keep a new job under a key, or find what the key stands for already. The key decides races; one
+   * that has expired is taken over in the same statement.
+   *
+   * @returns null when the job is new, else what was kept before; nothing is written then
+   */
+  insertOnce(job: NewJob, outstandingMax: number, key: IdempotencyKey): Promise<Replay | null>;
+  /** What a key stands for, if it has not expired. */
+  replay(who: Who, tool: string, key: string): Promise<Replay | null>;
   /** The job, if it is visible to the caller; null for unknown and foreign alike. Writes nothing. */
   get(id: string, who: Who): Promise<Job | null>;
+  /** The whole input or result as JSON text, wherever it is kept; null when there is none to see. */
+  payload(id: string, who: Who, kind: PayloadKind): Promise<string | null>;
+  /** Place in the queue of a job that the caller has got, from 1; exact to 100, null beyond or when not queued. */
+  position(id: string): Promise<number | null>;
   /** Visible jobs, newest first. */
   list(query: ListQuery): Promise<Job[]>;
-  /** Cancel or answer on behalf of a caller: guarded by team, owner and status, never `view-any`. */
+  /** Cancel on behalf of a caller: guarded by team, owner and status, never `view-any`. */
   applyAs(id: string, who: Who, change: Change): Promise<Applied>;
+  /**
+   * Answer questions of a waiting job, with the same guard. Unknown and answered keys are ignored;
+   * when the last question has its answer the job is queued.
+   */
+  answer(id: string, who: Who, answers: Readonly<Record<string, Json>>): Promise<Applied>;
   /** Run a read statement. Sees every commit that was acknowledged before. */
   read<P extends Params, R>(statement: Statement<P, R>, params: P): Promise<R[]>;
   /** Apply effects in one transaction, all or none. */
@@ -124,8 +153,11 @@ export interface Store extends WorkStore {
   sweep(options: SweepOptions): Promise<SweepResult>;
   /** Running jobs of one worker. For the supervisor of a process that has ended. */
   heldBy(worker: string): Promise<Job[]>;
-  /** Call back on each committed change of a job; returns how to stop it. */
-  onChange(listener: (notice: ChangeNotice) => void): () => void;
+  /**
+   * Call back on each committed change of a job, and with null when another process has committed
+   * something: then any job may have changed. Returns how to stop it.
+   */
+  onChange(listener: (notice: ChangeNotice | null) => void): () => void;
   /** Whether the store takes writes now, and how many workers have beaten within 30 s. */
   health(): Promise<{ readonly writable: boolean; readonly workers: number }>;
   close(): Promise<void>;

@@ -39,7 +39,7 @@ export function runWorker(options: RunWorkerOptions): RunningWorker {
   const beats = setInterval(beat, BEAT_MS);
   const worker = new Worker({ id, store, definitions, settings, concurrency, leaseMs, log });
   const unsubscribe = store.onChange((notice) => {
-    if (notice.status === 'cancelled') worker.abort(notice.id);
+    if (notice?.status === 'cancelled') worker.abort(notice.id);
   });
   return {
     async stop(graceMs) {

@@ -52,7 +52,7 @@ async function callHandler(job: Job, options: RunOptions): Promise<unknown> {
   const input: unknown = await parseInput(
     definition.input,
     definition.inputJson,
-    JSON.parse(job.input),
+    JSON.parse(job.input ?? 'null'),
   );
   return await definition.run(input, contextOf(job, options));
 }

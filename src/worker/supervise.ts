@@ -40,8 +40,8 @@ export function supervise(options: SuperviseOptions): Supervision {
   const wakeNext = () => slots.find((slot) => slot.process?.isHungry)?.process?.wake();
   const unsubscribe = [
     store.onDue(wakeNext),
-    store.onChange(({ id, status }) => {
-      if (status === 'cancelled') for (const slot of slots) slot.process?.abort(id);
+    store.onChange((notice) => {
+      if (notice?.status === 'cancelled') for (const slot of slots) slot.process?.abort(notice.id);
     }),
   ];
   if (options.workers === 0) log.info({}, 'no workers are started here');

@@ -186,9 +186,11 @@ function argumentsFor(tool: Tool, values: Fields): Fields | null {
 
 /** Every value under a key that the test accepts, at any depth. */
 export function findAll(value: unknown, wanted: (key: string) => boolean): unknown[] {
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) => [
-    ...(wanted(key) ? [inner] : []),
-    ...findAll(inner, wanted),
-  ]);
+  const found: unknown[] = [];
+  if (typeof value !== 'object' || value === null) return found;
+  for (const [key, inner] of Object.entries(value)) {
+    if (wanted(key)) found.push(inner);
+    found.push(...findAll(inner, wanted));
+  }
+  return found;
 }

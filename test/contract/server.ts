@@ -86,13 +86,11 @@ export class ControlledServer implements Control {
   }
 
   async start(): Promise<void> {
+    const options = ['--db', this.#database, '--port', this.#port];
+    const workers = ['--workers', String(this.#workers)];
     const child = spawn(
       process.execPath,
-      [
-        ...COMMAND,
-        ...['start', '--db', this.#database, '--port', this.#port, '--json'],
-        ...['--workers', String(this.#workers), ...this.#flags],
-      ],
+      [...COMMAND, 'start', ...options, ...workers, ...this.#flags, '--json'],
       // A group of its own, so that one signal reaches the workers too.
       { detached: true, stdio: ['ignore', 'pipe', 'pipe'], cwd: this.#folder },
     );

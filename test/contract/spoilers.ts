@@ -219,7 +219,11 @@ export const SPOILERS: Readonly<Record<RequirementId, Readonly<Record<string, Ma
       args['quantity'] === 1 ? { count: 1, batch_id: 'btc_01HX0000000000000000000000' } : data,
     ),
   },
-  R6: { 'answers when the work is done': worksBeforeItAnswers },
+  R6: {
+    'answers when the work is done': worksBeforeItAnswers,
+    'has codes before any work': () =>
+      onBody('list_access_codes', (body) => ({ ...body, meta: { total: 1_000 } })),
+  },
   R7: { 'leaves out enqueued_at': onSubmission((data) => without(data, 'enqueued_at')) },
   R8: { 'answers with running': onSubmission((data) => ({ ...data, status: 'running' })) },
   R9: {
@@ -288,7 +292,7 @@ export const SPOILERS: Readonly<Record<RequirementId, Readonly<Record<string, Ma
     'shows failed as completed': onFinal((data) => ({ ...data, status: 'completed' })),
   },
   R23: {
-    'has a fifth status': onFinal((data) => ({ ...data, status: 'archived' })),
+    'has a fifth status': onPoll((data) => (isFinal(data) ? data : { ...data, status: 'waiting' })),
     'goes back to running': goesBackToRunning,
   },
   R24: {

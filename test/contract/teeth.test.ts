@@ -6,7 +6,11 @@
  * for half a minute to be caught at it.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { json } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { check } from './checks.ts';
 import { SpoilingProxy } from './proxy.ts';
 import { REQUIREMENT_IDS } from './requirements.ts';
@@ -53,3 +57,39 @@ for (const id of REQUIREMENT_IDS) {
     });
   }
 }
+
+interface Report {
+  readonly requirements: readonly { readonly id: string; readonly outcome: string }[];
+}
+
+/** Run the command against the proxy. Returns its exit code and the outcome of each requirement. */
+async function runCommand(only: string): Promise<[unknown, Record<string, string>]> {
+  const command = fileURLToPath(new URL('run.ts', import.meta.url));
+  const flags = ['--url', target.url, '--token', target.token, '--only', only, '--json'];
+  const child = spawn(process.execPath, [command, ...flags], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exit = once(child, 'exit');
+  const { requirements } = (await json(child.stdout)) as Report;
+  const [code] = (await exit) as unknown[];
+  return [code, Object.fromEntries(requirements.map(({ id, outcome }) => [id, outcome]))];
+}
+
+test(
+  'the command exits with 0 when nothing failed and says what it could not run',
+  TIMEOUT,
+  async () => {
+    await server.serve(1);
+    proxy.spoil(null);
+    const outcomes = { R8: 'pass', R9: 'pass', R11: 'not run', R31: 'not run' };
+    assert.deepEqual(await runCommand('R8,R9,R11,R31'), [0, outcomes]);
+  },
+);
+
+test('the command exits with 1 when a requirement failed', TIMEOUT, async () => {
+  await server.serve(1);
+  for (const make of Object.values(SPOILERS.R9)) {
+    proxy.spoil(make({ target, serverUrl: () => server.url }));
+  }
+  assert.deepEqual(await runCommand('R8,R9'), [1, { R8: 'pass', R9: 'fail' }]);
+});

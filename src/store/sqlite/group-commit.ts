@@ -171,7 +171,7 @@ function toKnown(error: unknown): unknown {
 }
 
 function rank(member: Member): number {
-  return member.verb === 'insert' ? 0 : 1;
+  return member.verb === 'insert' || member.verb === 'insertOnce' ? 0 : 1;
 }
 
 function rows(effects: readonly Effect[]): number {

@@ -26,10 +26,11 @@ export const JOBS_MIGRATIONS: Migrations = {
         WHEN status = 'waiting' THEN 'running'
         WHEN status = 'cancelled' THEN 'failed'
         ELSE status END) VIRTUAL,
-      input TEXT NOT NULL,
+      input TEXT,
       carry TEXT,
       request_id TEXT NOT NULL,
       result TEXT,
+      result_bytes INTEGER,
       error TEXT,
       progress TEXT,
       questions TEXT,
@@ -54,7 +55,8 @@ export const JOBS_MIGRATIONS: Migrations = {
       CHECK ((status = 'running') = (lease IS NOT NULL)),
       CHECK ((status = 'waiting') = (questions IS NOT NULL)),
       CHECK ((status IN (${list(FINAL)})) = (completed_at IS NOT NULL)),
-      CHECK ((status = 'completed') = (result IS NOT NULL)),
+      CHECK ((status = 'completed') = (result_bytes IS NOT NULL)),
+      CHECK (result IS NULL OR result_bytes IS NOT NULL),
       CHECK ((status IN ('failed', 'cancelled')) = (error IS NOT NULL)),
       CHECK (started_at >= created_at AND updated_at >= created_at),
       CHECK (completed_at >= created_at AND (started_at IS NULL OR completed_at >= started_at))
@@ -70,6 +72,24 @@ export const JOBS_MIGRATIONS: Migrations = {
     `CREATE TRIGGER jobs_final_is_final BEFORE UPDATE ON jobs
       WHEN OLD.status IN (${list(FINAL)})
       BEGIN SELECT RAISE(ABORT, 'a final job never changes'); END`,
+    `CREATE TABLE job_payloads (
+      job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+      kind TEXT NOT NULL CHECK (kind IN ('input', 'result')),
+      body TEXT NOT NULL,
+      PRIMARY KEY (job_id, kind)
+    ) STRICT`,
+    `CREATE TABLE idempotency_keys (
+      team_id TEXT NOT NULL,
+      owner_id TEXT NOT NULL,
+      tool TEXT NOT NULL,
+      key TEXT NOT NULL,
+      job_id TEXT NOT NULL,
+      hash TEXT NOT NULL,
+      answer TEXT NOT NULL,
+      expires_at INTEGER NOT NULL,
+      PRIMARY KEY (team_id, owner_id, tool, key)
+    ) STRICT, WITHOUT ROWID`,
+    `CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at)`,
     `CREATE TABLE workers (
       id TEXT NOT NULL PRIMARY KEY,
       process TEXT NOT NULL,

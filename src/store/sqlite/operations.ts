@@ -7,19 +7,27 @@ import { bootId, monotonic, now } from '../../job/clock.ts';
 import type { Effect, Param } from '../../job/effects.ts';
 import { JobError } from '../../job/errors.ts';
 import { newLease } from '../../job/ids.ts';
-import { RUNS_MAX, type Job, type NewJob, type Progress } from '../../job/job.ts';
-import { expire, type Change } from '../../job/transitions.ts';
+import {
+  RUNS_MAX,
+  type IdempotencyKey,
+  type Job,
+  type NewJob,
+  type Progress,
+} from '../../job/job.ts';
+import type { Json } from '../../job/json.ts';
+import { answer, expire, type Change } from '../../job/transitions.ts';
 import type { Who } from '../../job/who.ts';
 import type {
   Applied,
   Claimed,
   ClaimRequest,
   Held,
+  Replay,
   WorkerIdentity,
   WriteResult,
 } from '../store.ts';
 import { Prepared, sqliteCode } from './connection.ts';
-import { changeParams, insertParams, jobOf, type Row } from './rows.ts';
+import { changeParams, insertParams, jobOf, replayOf, whoParams, type Row } from './rows.ts';
 import * as sql from './statements.ts';
 
 /** Undoes the member of the group that threw it, and is then given back as its value. */
@@ -46,8 +54,12 @@ export class Operations {
   /** Jobs that the running commit changed. */
   readonly #changed: Job[] = [];
 
-  constructor(db: DatabaseSync) {
+  readonly #inlineBytesMax: number;
+
+  /** @param inlineBytesMax inputs and results of more bytes are kept apart from their row */
+  constructor(db: DatabaseSync, inlineBytesMax: number) {
     this.#prepared = new Prepared(db);
+    this.#inlineBytesMax = inlineBytesMax;
   }
 
   /** Begin a commit: forget what was counted and changed in the one before. */
@@ -66,7 +78,22 @@ export class Operations {
       if (open >= outstandingMax) throw tooMany(outstandingMax);
       this.#open.set(job.team, open + 1);
     }
-    return this.#note(this.#one(sql.INSERT, insertParams(job)));
+    const isApart = Buffer.byteLength(job.input) > this.#inlineBytesMax;
+    const row = this.#one(sql.INSERT, insertParams(job, isApart));
+    if (isApart) this.#run(sql.INSERT_PAYLOAD, { id: job.id, kind: 'input', body: job.input });
+    return this.#note(row);
+  }
+
+  insertOnce(job: NewJob, outstandingMax: number, key: IdempotencyKey): Replay | null {
+    const at = now();
+    const { team, owner, tool } = job;
+    const taken = this.#get(sql.TAKE_KEY, {
+      ...{ team, owner, tool, key: key.key, jobId: job.id, hash: key.hash, answer: key.answer },
+      ...{ expiresAt: at + key.ttlMs, now: at },
+    });
+    if (!taken) return replayOf(this.#one(sql.KEY, { team, owner, tool, key: key.key, now: at }));
+    this.insert(job, outstandingMax);
+    return null;
   }
 
   claim(request: ClaimRequest): Claimed {
@@ -85,10 +112,15 @@ export class Operations {
         worker: request.worker,
         now: now(),
       });
-      if (row) jobs.push(this.#note(row));
+      if (row) jobs.push(this.#withInput(this.#note(row)));
     }
     const due = this.#get(sql.NEXT_DUE, {})?.['due'] as number | null;
     return { jobs, nextDueMs: due === null ? null : Math.max(0, due - monotonic()) };
+  }
+
+  #withInput(job: Job): Job {
+    if (job.input !== null) return job;
+    return { ...job, input: this.#one(sql.INPUT_APART, { id: job.id })['body'] as string };
   }
 
   /** The oldest turns over all known tools, stopping before a job that has to wait to be alone. */
@@ -104,13 +136,32 @@ export class Operations {
   }
 
   apply(id: string, change: Change, who: Who | null): Applied {
-    const row = this.#get(sql.APPLY, changeParams(id, change, who));
+    const inlineBytesMax = this.#inlineBytesMax;
+    const row = this.#get(sql.APPLY, changeParams(id, change, { who, inlineBytesMax }));
     if (!row) return { outcome: 'stale' };
+    if (change.result !== undefined && row['result'] === null) {
+      this.#run(sql.INSERT_PAYLOAD, { id, kind: 'result', body: change.result });
+    }
     for (const effect of change.effects ?? []) {
       const failed = this.#tryEffect(effect);
       if (failed) throw new Undo<Applied>(failed);
     }
     return { outcome: 'applied', job: this.#note(row) };
+  }
+
+  answer(id: string, who: Who, given: Readonly<Record<string, Json>>): Applied {
+    const row = this.#get(sql.WAITING, { id, ...whoParams(who) });
+    if (!row) return { outcome: 'stale' };
+    const questions = JSON.parse(row['questions'] as string) as Record<string, Json>;
+    const answers = JSON.parse((row['answers'] as string | null) ?? '{}') as Record<string, Json>;
+    for (const [key, value] of Object.entries(given)) {
+      if (Object.hasOwn(questions, key) && !Object.hasOwn(answers, key)) answers[key] = value;
+    }
+    if (Object.keys(questions).every((key) => Object.hasOwn(answers, key))) {
+      return this.apply(id, answer(answers), who);
+    }
+    const some = this.#one(sql.ANSWER_SOME, { id, answers: JSON.stringify(answers), now: now() });
+    return { outcome: 'applied', job: this.#note(some) };
   }
 
   #tryEffect(effect: Effect): Applied | null {

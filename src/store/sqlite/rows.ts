@@ -6,6 +6,7 @@ import type { Json } from '../../job/json.ts';
 import { isFinal, type Status } from '../../job/states.ts';
 import type { Change } from '../../job/transitions.ts';
 import { can, VIEW_ANY, type Who } from '../../job/who.ts';
+import type { Replay } from '../store.ts';
 
 export type Row = Record<string, unknown>;
 type Text = string | null;
@@ -19,10 +20,11 @@ export function jobOf(row: Row): Job {
     owner: row['owner_id'] as string,
     scope: row['scope'] as Text,
     status: row['status'] as Status,
-    input: row['input'] as string,
+    input: row['input'] as Text,
     carry: row['carry'] as Text,
     requestId: row['request_id'] as string,
     result: row['result'] as Text,
+    resultBytes: row['result_bytes'] as Whole,
     error: parse<Failure>(row['error']),
     progress: parse<Progress>(row['progress']),
     questions: parse<Record<string, Json>>(row['questions']),
@@ -41,6 +43,14 @@ export function jobOf(row: Row): Job {
   };
 }
 
+export function replayOf(row: Row): Replay {
+  return {
+    jobId: row['job_id'] as string,
+    hash: row['hash'] as string,
+    answer: row['answer'] as string,
+  };
+}
+
 function parse<T>(text: unknown): T | null {
   return text === null ? null : (JSON.parse(text as string) as T);
 }
@@ -49,8 +59,8 @@ function stringify(value: unknown): Text {
   return value === undefined ? null : JSON.stringify(value);
 }
 
-export function insertParams(job: NewJob) {
-  return { ...job };
+export function insertParams(job: NewJob, isInputApart: boolean) {
+  return { ...job, input: isInputApart ? null : job.input };
 }
 
 /** The WHERE of everything that a caller asks: team and owner, `view-any` where reads allow it. */
@@ -66,8 +76,15 @@ export function readerParams(who: Who) {
   return { ...whoParams(who), any: can(who, VIEW_ANY) ? 1 : 0 };
 }
 
-export function changeParams(id: string, change: Change, who: Who | null) {
+export interface ChangeOptions {
+  readonly who: Who | null;
+  /** Results of more bytes than this are kept apart. */
+  readonly inlineBytesMax: number;
+}
+
+export function changeParams(id: string, change: Change, { who, inlineBytesMax }: ChangeOptions) {
   const at = now();
+  const resultBytes = change.result === undefined ? null : Buffer.byteLength(change.result);
   const resting = change.to === 'queued' && (change.delayMs ?? 0) > 0;
   return {
     id,
@@ -79,7 +96,8 @@ export function changeParams(id: string, change: Change, who: Who | null) {
     dueBoot: resting ? bootId() : null,
     dueAt: resting ? monotonic() + (change.delayMs ?? 0) : null,
     waitUntil: change.to === 'waiting' ? at + (change.waitMs ?? 0) : null,
-    result: change.result ?? null,
+    result: (resultBytes ?? 0) > inlineBytesMax ? null : (change.result ?? null),
+    resultBytes,
     error: stringify(change.error),
     questions: stringify(change.questions),
     answers: stringify(change.answers),

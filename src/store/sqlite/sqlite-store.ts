@@ -8,10 +8,11 @@
 import { watch, type FSWatcher } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
-import { bootId, monotonic } from '../../job/clock.ts';
+import { bootId, monotonic, now } from '../../job/clock.ts';
 import type { Effect, Params, Statement } from '../../job/effects.ts';
 import { JobError } from '../../job/errors.ts';
-import type { Job, NewJob, Progress } from '../../job/job.ts';
+import type { IdempotencyKey, Job, NewJob, Progress } from '../../job/job.ts';
+import type { Json } from '../../job/json.ts';
 import type { Change } from '../../job/transitions.ts';
 import { can, VIEW_ANY, type Who } from '../../job/who.ts';
 import type {
@@ -21,6 +22,8 @@ import type {
   ClaimRequest,
   Held,
   ListQuery,
+  PayloadKind,
+  Replay,
   ShownStatus,
   Store,
   SweepOptions,
@@ -31,7 +34,7 @@ import type {
 import { BUSY, openReader, Prepared, sqliteCode } from './connection.ts';
 import { bindable } from './operations.ts';
 import { Reader } from './reader.ts';
-import { jobOf, readerParams, type Row } from './rows.ts';
+import { jobOf, readerParams, replayOf, type Row } from './rows.ts';
 import * as sql from './statements.ts';
 import { BEAT_LOST_MS } from './sweep.ts';
 import { Writer } from './writer.ts';
@@ -47,6 +50,7 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /** Rest of the writer after each of its commits, for a process that has no server. */
   readonly pauseMs: number;
+  readonly inlineBytesMax: number;
   readonly onFatal: (reason: string) => void;
 }
 
@@ -58,7 +62,7 @@ export class SqliteStore implements Store {
   readonly #prepared: Prepared;
   readonly #heavy: Reader;
   readonly #dueListeners = new Set<() => void>();
-  readonly #changeListeners = new Set<(notice: ChangeNotice) => void>();
+  readonly #changeListeners = new Set<(notice: ChangeNotice | null) => void>();
   #watcher: FSWatcher | null = null;
   #safetyPoll: NodeJS.Timeout | null = null;
   #looksSoon = false;
@@ -71,10 +75,10 @@ export class SqliteStore implements Store {
     this.#heavy = new Reader(path);
   }
 
-  static async start({ path, pauseMs, onFatal }: SqliteStoreOptions): Promise<SqliteStore> {
+  static async start({ path, onFatal, ...rest }: SqliteStoreOptions): Promise<SqliteStore> {
     const changes: { notify: (changed: readonly ChangeNotice[]) => void } = { notify: () => {} };
     const writer = await Writer.start(
-      { path, pauseMs },
+      { path, ...rest },
       { onChanged: (changed) => changes.notify(changed), onFatal },
     );
     const store = new SqliteStore(path, writer);
@@ -84,6 +88,14 @@ export class SqliteStore implements Store {
 
   insert(job: NewJob, outstandingMax: number): Promise<Job> {
     return this.#writer.call('insert', job, outstandingMax);
+  }
+
+  insertOnce(job: NewJob, outstandingMax: number, key: IdempotencyKey): Promise<Replay | null> {
+    return this.#writer.call('insertOnce', job, outstandingMax, key);
+  }
+
+  answer(id: string, who: Who, answers: Readonly<Record<string, Json>>): Promise<Applied> {
+    return this.#writer.call('answer', id, who, answers);
   }
 
   claim(request: ClaimRequest): Promise<Claimed> {
@@ -141,6 +153,23 @@ export class SqliteStore implements Store {
       .slice(0, limit);
   }
 
+  async replay(who: Who, tool: string, key: string): Promise<Replay | null> {
+    const { team, owner } = who;
+    const [row] = await this.#read(sql.KEY, { team, owner, tool, key, now: now() });
+    return row ? replayOf(row) : null;
+  }
+
+  async payload(id: string, who: Who, kind: PayloadKind): Promise<string | null> {
+    const [row] = await this.#read(sql.PAYLOAD, { id, kind, ...readerParams(who) });
+    return (row?.['body'] as string | null | undefined) ?? null;
+  }
+
+  async position(id: string): Promise<number | null> {
+    const position = (await this.#read(sql.POSITION, { id }))[0]?.['position'] as
+      number | undefined;
+    return position === undefined || position > 100 ? null : position;
+  }
+
   async heldBy(worker: string): Promise<Job[]> {
     return (await this.#read(sql.HELD_BY, { worker })).map(jobOf);
   }
@@ -181,9 +210,13 @@ export class SqliteStore implements Store {
     };
   }
 
-  onChange(listener: (notice: ChangeNotice) => void): () => void {
+  onChange(listener: (notice: ChangeNotice | null) => void): () => void {
     this.#changeListeners.add(listener);
-    return () => this.#changeListeners.delete(listener);
+    this.#watch();
+    return () => {
+      this.#changeListeners.delete(listener);
+      this.#unwatch();
+    };
   }
 
   #notify(changed: readonly ChangeNotice[]): void {
@@ -211,7 +244,7 @@ export class SqliteStore implements Store {
   }
 
   #unwatch(): void {
-    if (this.#dueListeners.size > 0 || !this.#safetyPoll) return;
+    if (this.#dueListeners.size + this.#changeListeners.size > 0 || !this.#safetyPoll) return;
     clearInterval(this.#safetyPoll);
     this.#safetyPoll = null;
     this.#watcher?.close();
@@ -229,7 +262,9 @@ export class SqliteStore implements Store {
 
   async #look(): Promise<void> {
     try {
-      if (await this.#writer.call<boolean>('isChangedElsewhere')) this.#callDue();
+      if (!(await this.#writer.call<boolean>('isChangedElsewhere'))) return;
+      this.#callDue();
+      for (const listener of this.#changeListeners) listener(null);
     } catch {
       // The store is being closed, or busy: the next look comes.
     }

@@ -7,6 +7,47 @@ const VISIBLE = `team_id = :team
 /** By the primary key. */
 export const GET = `SELECT * FROM jobs WHERE id = :id AND ${VISIBLE}`;
 
+/** By the primary key of job_payloads. */
+export const PAYLOAD = `SELECT coalesce(p.body, CASE :kind WHEN 'input' THEN j.input ELSE j.result END) AS body
+  FROM jobs j LEFT JOIN job_payloads p ON p.job_id = j.id AND p.kind = :kind
+  WHERE j.id = :id AND ${VISIBLE}`;
+
+export const INSERT_PAYLOAD = `INSERT INTO job_payloads (job_id, kind, body)
+  VALUES (:id, :kind, :body)`;
+
+export const INPUT_APART = `SELECT body FROM job_payloads WHERE job_id = :id AND kind = 'input'`;
+
+/** Range of jobs_due in front of the job; stops counting after 100. */
+export const POSITION = `SELECT 1 + (SELECT count(*) FROM (
+    SELECT 1 FROM jobs AS front INDEXED BY jobs_due
+    WHERE front.status = 'queued' AND front.due_at IS NULL AND front.tool = self.tool
+      AND (front.turn, front.id) < (self.turn, self.id) LIMIT 101)) AS position
+  FROM jobs AS self WHERE self.id = :id AND self.status = 'queued' AND self.due_at IS NULL`;
+
+/** By the primary key; a row comes back when the key was free or had expired. */
+export const TAKE_KEY = `INSERT INTO idempotency_keys
+    (team_id, owner_id, tool, key, job_id, hash, answer, expires_at)
+  VALUES (:team, :owner, :tool, :key, :jobId, :hash, :answer, :expiresAt)
+  ON CONFLICT (team_id, owner_id, tool, key) DO UPDATE
+    SET job_id = :jobId, hash = :hash, answer = :answer, expires_at = :expiresAt
+    WHERE expires_at <= :now
+  RETURNING job_id`;
+
+export const KEY = `SELECT job_id, hash, answer FROM idempotency_keys
+  WHERE team_id = :team AND owner_id = :owner AND tool = :tool AND key = :key AND expires_at > :now`;
+
+export const PURGE_KEYS = `DELETE FROM idempotency_keys WHERE (team_id, owner_id, tool, key) IN (
+  SELECT team_id, owner_id, tool, key FROM idempotency_keys INDEXED BY idempotency_keys_expiry
+  WHERE expires_at <= :now ORDER BY expires_at LIMIT 100)`;
+
+/** A waiting job of its own owner; answering is never part of `view-any`. */
+export const WAITING = `SELECT questions, answers FROM jobs
+  WHERE id = :id AND status = 'waiting' AND team_id = :team AND owner_id = :owner
+    AND (scope IS NULL OR :scopes IS NULL OR scope IN (SELECT value FROM json_each(:scopes)))`;
+
+export const ANSWER_SOME = `UPDATE jobs SET answers = :answers, updated_at = max(updated_at, :now)
+  WHERE id = :id AND status = 'waiting' RETURNING *`;
+
 /** By jobs_owner, once per shown status; the caller merges. */
 export const LIST_OWNER = `SELECT * FROM jobs INDEXED BY jobs_owner
   WHERE shown = :shown AND id < :before AND owner_id = :owner AND ${VISIBLE}
@@ -62,7 +103,7 @@ export const CLAIM = `UPDATE jobs SET status = 'running', runs = runs + 1, lease
 export const APPLY = `UPDATE jobs SET status = :to, lease = NULL, lease_boot = NULL,
     lease_until = NULL, worker = NULL, attempts = attempts + :fault,
     alone = coalesce(:alone, alone), due_boot = :dueBoot, due_at = :dueAt, wait_until = :waitUntil,
-    result = :result, error = :error, questions = :questions, answers = coalesce(:answers, answers),
+    result = :result, result_bytes = :resultBytes, error = :error, questions = :questions, answers = coalesce(:answers, answers),
     updated_at = max(updated_at, :now),
     completed_at = CASE WHEN :final = 1 THEN max(updated_at, :now) END
   WHERE id = :id AND status IN (SELECT value FROM json_each(:from))

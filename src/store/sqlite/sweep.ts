@@ -47,6 +47,7 @@ export class Sweep {
     }
     this.#endUnknownTools(workers, options.toolMissingMs);
     this.#forget(workers);
+    this.#run(sql.PURGE_KEYS, { now: now() });
     const purged = this.#run(sql.PURGE, { before: now() - options.retentionMs });
     return { moved: this.#operations.changed.slice(before).map(({ id }) => id), purged };
   }

@@ -18,7 +18,7 @@ if (!port) throw new Error('writer-thread.ts runs as a worker thread only');
 const options = workerData as WriterOptions;
 
 const db = openWriter(options.path, 0);
-const operations = new Operations(db);
+const operations = new Operations(db, options.inlineBytesMax);
 const sweep = new Sweep(db, operations);
 let answers: Answer[] = [];
 let scheduled = false;
@@ -47,6 +47,10 @@ function work(call: Call): () => unknown {
   switch (verb) {
     case 'insert':
       return () => operations.insert(...(args as Parameters<Operations['insert']>));
+    case 'insertOnce':
+      return () => operations.insertOnce(...(args as Parameters<Operations['insertOnce']>));
+    case 'answer':
+      return () => operations.answer(...(args as Parameters<Operations['answer']>));
     case 'claim':
       return () => operations.claim(...(args as Parameters<Operations['claim']>));
     case 'apply':

@@ -9,6 +9,8 @@ import type { ChangeNotice } from '../store.ts';
 
 export type Verb =
   | 'insert'
+  | 'insertOnce'
+  | 'answer'
   | 'claim'
   | 'apply'
   | 'write'
@@ -23,6 +25,8 @@ export interface WriterOptions {
   readonly path: string;
   /** Rest after each own commit; see GroupCommit. */
   readonly pauseMs: number;
+  /** Inputs and results of more bytes than this are kept apart from their row. */
+  readonly inlineBytesMax: number;
 }
 
 export interface Call {

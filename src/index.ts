@@ -5,12 +5,14 @@
 export { definitionsOf, defineJob } from './job/definition.ts';
 export type {
   AnyDefinition,
+  Answered,
   Completed,
   JobContext,
   JobDefinition,
   JobOptions,
   PrepareContext,
   Prepared,
+  Question,
 } from './job/definition.ts';
 export { defineStatement } from './job/effects.ts';
 export type { Effect, Param, Params, Statement } from './job/effects.ts';

@@ -14,10 +14,13 @@ export const paging = {
   limit: z.int().min(1).max(100).default(25),
 };
 
-/** In what tools say of their answers, numbers are plain: zod spells out the bounds of an integer. */
+/**
+ * What tools say of their answers is kept short, for every client reads it all: the members that a
+ * caller goes on with, and plain numbers, because zod spells out the bounds of an integer.
+ */
 export const count = z.number();
 
-export const meta = z.object({ page: count, limit: count, total: count, has_more: z.boolean() });
+export const meta = z.looseObject({ total: count, has_more: z.boolean() });
 
 interface PageRequest {
   readonly page: number;

@@ -2,7 +2,7 @@ import type { McpServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { ToolContext } from '../http.ts';
 import { boundsOf, demand } from './access.ts';
-import { answer, AT_ONCE, count, HINTS, meta, metaOf, paging, windowOf } from './answers.ts';
+import { answer, AT_ONCE, HINTS, meta, metaOf, paging, windowOf } from './answers.ts';
 import { CYCLES } from './expiry.ts';
 import { createPlan, toPlan } from './plans.ts';
 import { parsePrice } from './pricing.ts';
@@ -16,11 +16,7 @@ const plan = z.looseObject({
   project_id: z.string(),
   name: z.string(),
   price: z.string(),
-  currency: z.string(),
-  billing_cycle: z.string(),
-  billing_cycle_count: count,
   active: z.boolean(),
-  created_at: z.string(),
 });
 
 const LIST_PLANS = {

@@ -4,7 +4,6 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Option, type Command } from 'commander';
 import { accessCodes } from '../access-codes/app.ts';
 import { ACCESS_CODE_MIGRATIONS } from '../access-codes/sqlite/migrations.ts';
 import type { ServeOptions } from '../http.ts';
@@ -12,60 +11,15 @@ import { definitionsOf, type AnyDefinition } from '../job/definition.ts';
 import type { Logger } from '../job/log.ts';
 import { openStore } from '../sqlite.ts';
 import type { Store } from '../store/store.ts';
+import type { ApplicationOptions } from './application-options.ts';
 import { takeSecret } from './environment.ts';
 import { CliError } from './exit.ts';
-import { numberOption } from './options.ts';
-
-export interface ApplicationOptions {
-  readonly db: string;
-  readonly jobs?: string;
-  readonly keyFile?: string;
-  readonly maxQuantity: number;
-  readonly exportDays: number;
-  readonly allotment: number;
-  readonly overagePrice: string;
-}
 
 export interface Application {
   readonly store: Store;
   readonly definitions: ReadonlyMap<string, AnyDefinition>;
   readonly hasAccessCodes: boolean;
   readonly parts: Pick<ServeOptions, 'jobs' | 'settings' | 'maintain'> & Partial<ServeOptions>;
-}
-
-/** The options that say what is run, in the order of the help. */
-export function addApplicationOptions(command: Command): Command {
-  const ofAccessCodes = [
-    new Option('--key-file <file>', 'key of the codes; made when missing (default: <db>.key)'),
-    numberOption('--max-quantity <n>', 'most codes in a batch', {
-      min: 1,
-      max: 10_000,
-      fallback: 1_000,
-    }),
-    numberOption(
-      '--export-days <n>',
-      'how long a batch can be exported; then its codes are wiped',
-      {
-        min: 1,
-        max: 3_650,
-        unit: 'days',
-        fallback: 30,
-      },
-    ),
-    numberOption('--allotment <n>', 'free redemptions of a team in a calendar month', {
-      min: 0,
-      max: 1_000_000_000,
-      fallback: 100_000,
-    }),
-    new Option('--overage-price <price>', 'price of a redemption beyond it, such as 0.03').default(
-      '0.03',
-    ),
-  ];
-  command.addOption(
-    new Option('--jobs <file>', 'module that exports your definitions, in place of access codes'),
-  );
-  for (const option of ofAccessCodes) command.addOption(option.conflicts('jobs'));
-  return command;
 }
 
 /**

@@ -5,9 +5,7 @@ import { pino, type DestinationStream } from 'pino';
 import { isBody } from '../client/answers.ts';
 import type { Logger } from '../job/log.ts';
 import { printable } from '../job/schema.ts';
-
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+import type { LogLevel } from './log-level.ts';
 
 /** Nobody should log these; should somebody, they do not reach the log. */
 const SECRET_FIELDS = ['secret', 'password', 'authorization'];

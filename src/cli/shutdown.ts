@@ -21,7 +21,7 @@ export function onStopSignals(): Stopping {
   const controller = new AbortController();
   const asked = Promise.withResolvers<NodeJS.Signals>();
   for (const name of SIGNALS) {
-    process.on(name, (signal, number) => {
+    process.on(name, (signal: NodeJS.Signals, number: number) => {
       if (controller.signal.aborted) process.exit(128 + number);
       controller.abort();
       asked.resolve(signal);

@@ -25,6 +25,30 @@ export class Completed<R> {
   }
 }
 
+/** A question to whoever submitted the job, as an elicitation form of MCP. */
+export interface Question {
+  /** What is asked, for a person. */
+  readonly message: string;
+  /** JSON Schema of the answer: an object of primitive members. */
+  readonly requestedSchema: JsonSchema;
+}
+
+/** What came back: the content fits the requested schema when the action is `accept`. */
+export interface Answered {
+  readonly action: 'accept' | 'decline' | 'cancel';
+  readonly content?: Readonly<Record<string, Json>>;
+}
+
+/**
+ * Unwinds a handler whose job waits for answers. Catching it changes nothing: the run is over.
+ */
+export class Suspended extends Error {
+  override readonly name = 'Suspended';
+  constructor() {
+    super('the job waits for answers; the handler is run again when they are there');
+  }
+}
+
 /** What a handler knows of the run it is in. */
 export interface JobContext<Carry = Json, Result = unknown> {
   readonly id: string;
@@ -41,6 +65,16 @@ export interface JobContext<Carry = Json, Result = unknown> {
   readonly signal: AbortSignal;
   /** Say how far the work is. Cheap: written at most once a second. */
   progress(done: number, total?: number | null, message?: string | null): void;
+  /**
+   * Ask one or several questions, each under a key that is unique for the job's life. Answers that
+   * are there are returned at once; else the job waits, the worker is free, and the handler is run
+   * again from its beginning when they are. What must not repeat stands after the last question.
+   *
+   * @throws Suspended when an answer is missing
+   */
+  ask<K extends string>(
+    questions: Readonly<Record<K, Question>>,
+  ): Promise<Readonly<Record<K, Answered>>>;
   /** End with a result and with effects, applied in the transaction that completes the job. */
   complete(result: Result, effects: readonly Effect[]): Completed<Result>;
 }
@@ -78,6 +112,8 @@ export interface JobOptions<In extends Schema, Out extends Schema, Carry extends
   readonly attempts?: number;
   /** Deadline of one run, in milliseconds. Default 600,000; 100..86,400,000. */
   readonly timeoutMs?: number;
+  /** How long a question waits for its answer, in milliseconds. Default 86,400,000; 1,000..2,592,000,000. */
+  readonly answerWithinMs?: number;
   /** Rest after a fault. Default 1,000 doubled up to 60,000 ms, half of it random. */
   readonly backoff?: Partial<Backoff>;
   /** Runs on the server at submission: at most 10 s, reads only. Throwing refuses the call. */
@@ -133,6 +169,7 @@ const KNOWN = [
   'ability',
   'attempts',
   'timeoutMs',
+  'answerWithinMs',
   'backoff',
   'prepare',
   'run',
@@ -158,6 +195,7 @@ export function defineJob<In extends Schema, Out extends Schema, Carry extends J
     ability: options.ability ?? null,
     attempts: options.attempts ?? 3,
     timeoutMs: options.timeoutMs ?? 600_000,
+    answerWithinMs: options.answerWithinMs ?? 86_400_000,
     backoff: { ...DEFAULT_BACKOFF, ...options.backoff },
     prepare: options.prepare ?? null,
     view: options.view ?? null,
@@ -182,6 +220,7 @@ function problemsOf(options: Partial<Record<keyof JobOptions<Schema, Schema, Jso
   if (typeof options.run !== 'function') problems.push('`run` must be a function.');
   outOfRange(problems, 'attempts', options.attempts, 1, 50);
   outOfRange(problems, 'timeoutMs', options.timeoutMs, 100, 86_400_000);
+  outOfRange(problems, 'answerWithinMs', options.answerWithinMs, 1_000, 2_592_000_000);
   const backoff = options.backoff as Partial<Backoff> | undefined;
   outOfRange(problems, 'backoff.baseMs', backoff?.baseMs, 0, 3_600_000);
   outOfRange(problems, 'backoff.maxMs', backoff?.maxMs, 0, 3_600_000);

@@ -1,14 +1,21 @@
 /**
  * One run of one job: from its row to the change that ends the run. Nothing is written here.
  */
-import { Completed, type AnyDefinition, type JobContext } from '../job/definition.ts';
+import {
+  Completed,
+  Suspended,
+  type AnyDefinition,
+  type Answered,
+  type JobContext,
+  type Question,
+} from '../job/definition.ts';
 import type { Effect } from '../job/effects.ts';
 import { JobError } from '../job/errors.ts';
 import type { Job, Progress } from '../job/job.ts';
 import { whyNotJson, type Json } from '../job/json.ts';
 import type { Logger } from '../job/log.ts';
 import { parseInput } from '../job/schema.ts';
-import { complete, fail, faulted, handBack, type Change } from '../job/transitions.ts';
+import { ask, complete, fail, faulted, handBack, type Change } from '../job/transitions.ts';
 
 /** Why a run was told to stop before its handler had ended. */
 export type StopReason = 'deadline' | 'lost' | 'shutdown';
@@ -27,11 +34,14 @@ export interface RunOptions {
 /** @returns the change that ends the run, or null when the job has moved on meanwhile */
 export async function runJob(job: Job, options: RunOptions): Promise<Change | null> {
   const { definition, stop, log } = options;
+  const questions = new Questions(job);
   try {
-    const returned = await orStopped(stop, callHandler(job, options).finally(options.onHandlerEnd));
+    const ended = callHandler(job, options, questions).finally(options.onHandlerEnd);
+    const returned = await Promise.race([orStopped(stop, ended), questions.suspended]);
     const { result, effects } = await checked(definition, returned);
     return complete(job, result, effects);
   } catch (error) {
+    if (questions.open) return ask(job, questions.open, definition.answerWithinMs);
     if (stop.aborted) return stopped(job, stop.reason as StopReason, definition);
     if (error instanceof JobError) {
       log.info({ code: error.code }, 'the handler ended the job');
@@ -47,17 +57,21 @@ function stopped(job: Job, reason: StopReason, { backoff }: AnyDefinition): Chan
   return reason === 'deadline' ? faulted(job, 'DEADLINE_EXCEEDED', backoff) : handBack(job);
 }
 
-async function callHandler(job: Job, options: RunOptions): Promise<unknown> {
+async function callHandler(job: Job, options: RunOptions, questions: Questions): Promise<unknown> {
   const { definition } = options;
   const input: unknown = await parseInput(
     definition.input,
     definition.inputJson,
     JSON.parse(job.input ?? 'null'),
   );
-  return await definition.run(input, contextOf(job, options));
+  return await definition.run(input, contextOf(job, options, questions));
 }
 
-function contextOf(job: Job, { settings, log, stop, onProgress }: RunOptions): JobContext {
+function contextOf(
+  job: Job,
+  { settings, log, stop, onProgress }: RunOptions,
+  questions: Questions,
+): JobContext {
   return {
     id: job.id,
     team: job.team,
@@ -68,8 +82,42 @@ function contextOf(job: Job, { settings, log, stop, onProgress }: RunOptions): J
     log,
     signal: stop,
     progress: (done, total = null, message = null) => onProgress({ done, total, message }),
+    ask: (asked) => questions.ask(asked),
     complete: (result, effects) => new Completed(result, effects),
   };
+}
+
+/** The answers that the job has, and what its handler has asked beyond them. */
+class Questions {
+  readonly #answers: Readonly<Record<string, Json>>;
+  readonly #suspend: (reason: Suspended) => void;
+  /** Rejects when the run is over because an answer is missing. */
+  readonly suspended: Promise<never>;
+  open: Readonly<Record<string, Json>> | null = null;
+
+  constructor({ answers }: Job) {
+    this.#answers = answers ?? {};
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.suspended = promise;
+    this.#suspend = reject;
+    promise.catch(() => {});
+  }
+
+  async ask<K extends string>(asked: Readonly<Record<K, Question>>): Promise<Record<K, Answered>> {
+    const entries = Object.entries<Question>(asked);
+    const missing = entries.filter(([key]) => !Object.hasOwn(this.#answers, key));
+    if (missing.length > 0) {
+      const why = whyNotJson(asked, 'questions');
+      if (why) throw new TypeError(`A question is not JSON (${why}).`);
+      this.open = Object.fromEntries(missing) as unknown as Record<string, Json>;
+      const reason = new Suspended();
+      this.#suspend(reason);
+      throw reason;
+    }
+    return Object.fromEntries(
+      entries.map(([key]) => [key, this.#answers[key] as unknown as Answered]),
+    ) as Record<K, Answered>;
+  }
 }
 
 /** The slot waits for the handler no longer than for the word to stop; what it returns later is dropped. */

@@ -43,7 +43,11 @@ export interface Served {
 
 export interface Batch {
   readonly job_id: string;
-  readonly result: { readonly count: number; readonly batch_id: string; readonly download_url: string };
+  readonly result: {
+    readonly count: number;
+    readonly batch_id: string;
+    readonly download_url: string;
+  };
   readonly codes: readonly string[];
 }
 
@@ -53,7 +57,10 @@ export async function served(
 ): Promise<Served> {
   const folder = mkdtempSync(join(tmpdir(), 'access-codes-'));
   const store = await openStore(join(folder, 'jobs.db'), { migrations: [ACCESS_CODE_MIGRATIONS] });
-  const application = await accessCodes(store, { keyFile: join(folder, 'jobs.db.key'), ...options });
+  const application = await accessCodes(store, {
+    keyFile: join(folder, 'jobs.db.key'),
+    ...options,
+  });
   const logged: string[] = [];
   const serving = await serve({
     ...application,
@@ -178,7 +185,9 @@ async function finished(poll: () => Promise<any>): Promise<any> {
 
 function logTo(lines: string[]): Logger {
   const log = (fields: object, message?: string): void => {
-    lines.push(JSON.stringify(fields, (_key, value: unknown) => errorText(value)) + (message ?? ''));
+    lines.push(
+      JSON.stringify(fields, (_key, value: unknown) => errorText(value)) + (message ?? ''),
+    );
   };
   return { debug: log, info: log, warn: log, error: log };
 }

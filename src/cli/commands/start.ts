@@ -1,13 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ServeOptions, Serving } from '../../http.ts';
 import type { Logger } from '../../job/log.ts';
-import { addApplicationOptions, openApplication, type Application } from '../application.ts';
-import { EXIT_CODES_HELP } from '../exit.ts';
-import { LOG_LEVELS, openLog, type LogLevel } from '../log.ts';
+import { addApplicationOptions, type ApplicationOptions } from '../application-options.ts';
+import type { Application } from '../application.ts';
+import { CliError, EXIT_CODES_HELP } from '../exit.ts';
+import { LOG_LEVELS, type LogLevel } from '../log-level.ts';
 import { dbOption, httpUrl, jsonOption, listOption, numberOption } from '../options.ts';
 import { printJson, printLine } from '../output.ts';
 import { onStopSignals, stopAndExit } from '../shutdown.ts';
-import type { ApplicationOptions } from '../application.ts';
 
 interface StartOptions extends ApplicationOptions {
   readonly host: string;
@@ -125,6 +125,10 @@ function publicUrl(text: string): string {
 
 async function start(options: StartOptions): Promise<void> {
   const stopping = onStopSignals();
+  const [{ openLog }, { openApplication }] = await Promise.all([
+    import('../log.ts'),
+    import('../application.ts'),
+  ]);
   const log = openLog(options.logLevel);
   const application = await openApplication(options, { log, isGuest: false });
   const { store } = application;
@@ -133,7 +137,8 @@ async function start(options: StartOptions): Promise<void> {
     serving = await listen(options, application, log);
   } catch (error) {
     await store.close();
-    throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new CliError('START_FAILED', message, { remediation: 'Nothing was started.' });
   }
   announce(options, serving);
   const { offerFirstSteps } = await import('../first-steps.ts');

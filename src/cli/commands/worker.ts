@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Supervision } from '../../worker/supervise.ts';
-import { addApplicationOptions, openApplication, type ApplicationOptions } from '../application.ts';
+import { addApplicationOptions, type ApplicationOptions } from '../application-options.ts';
 import { EXIT_CODES_HELP } from '../exit.ts';
-import { openLog, type LogLevel } from '../log.ts';
+import type { LogLevel } from '../log-level.ts';
 import { dbOption, jsonOption } from '../options.ts';
 import { printJson, printLine } from '../output.ts';
 import { onStopSignals, stopAndExit } from '../shutdown.ts';
@@ -44,10 +44,14 @@ ${EXIT_CODES_HELP}`,
 
 async function work(options: WorkerOptions): Promise<void> {
   const stopping = onStopSignals();
+  const [{ openLog }, { openApplication }, { supervise, startSweeper }] = await Promise.all([
+    import('../log.ts'),
+    import('../application.ts'),
+    import('../../worker.ts'),
+  ]);
   const log = openLog(options.logLevel);
   const application = await openApplication(options, { log, isGuest: true });
   const { store, definitions, parts } = application;
-  const { supervise, startSweeper } = await import('../../worker.ts');
   const { workers, concurrency } = options;
   const supervision = supervise({
     store,

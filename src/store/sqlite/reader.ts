@@ -33,7 +33,10 @@ export class Reader {
     const id = (this.#lastId += 1);
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
-      (this.#thread ??= this.#start()).postMessage({ id, sql, params } satisfies ReadCall);
+      const thread = (this.#thread ??= this.#start());
+      // A process lives until its reads are answered, and no longer for the thread's sake.
+      thread.ref();
+      thread.postMessage({ id, sql, params } satisfies ReadCall);
     });
   }
 
@@ -46,6 +49,7 @@ export class Reader {
     thread.on('message', (answer: ReadAnswer) => {
       const pending = this.#pending.get(answer.id);
       this.#pending.delete(answer.id);
+      if (this.#pending.size === 0) thread.unref();
       if ('rows' in answer) pending?.resolve(answer.rows);
       else pending?.reject(new Error(answer.error));
     });
@@ -63,6 +67,7 @@ export class Reader {
     const thread = this.#thread;
     if (!thread) return;
     const exited = new Promise((resolve) => thread.once('exit', resolve));
+    thread.ref();
     thread.postMessage('close');
     await exited;
   }

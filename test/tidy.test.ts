@@ -46,7 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/mcp.ts': ['mcp', 'team', 'job'],
   'src/http.ts': ['http', 'team', 'job'],
   'src/client.ts': ['client', 'job'],
-  'src/testing.ts': ['job', 'queue', 'store', 'worker', 'team'],
+  'src/testing.ts': ['src/sqlite.ts', 'job', 'queue', 'store', 'worker', 'team'],
 };
 
 /** Folders that only these files and folders (besides the folder itself) may import. */

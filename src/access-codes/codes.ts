@@ -2,7 +2,7 @@
  * What a code looks like: 16 characters of Crockford's base 32, 80 random bits. People may type it
  * in lower case, with hyphens and spaces, and with O, I and L where 0 and 1 were meant.
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes, type KeyObject } from 'node:crypto';
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const CANONICAL = /^[0-9A-HJKMNP-TV-Z]{16}$/;
@@ -35,7 +35,7 @@ export function normaliseCode(typed: string): string | null {
 }
 
 /** What is stored to find a code by: without the key it says nothing about the code. */
-export function macOf(code: string, key: Uint8Array): Buffer {
+export function macOf(code: string, key: KeyObject): Buffer {
   return createHmac('sha256', key).update(code).digest();
 }
 

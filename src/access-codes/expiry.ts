@@ -21,19 +21,25 @@ export interface Expiry {
 
 const DAY_MS = 86_400_000;
 const YEARS_MAX = 100;
+const UNIT_MS: Partial<Record<Unit, number>> = { days: DAY_MS, weeks: 7 * DAY_MS };
+const UNIT_MONTHS: Partial<Record<Unit, number>> = { months: 1, years: 12 };
+
+/** How long codes of a preset can be redeemed; null is for ever. */
+const SPANS: Record<Exclude<Expiry['expiry_preset'], 'custom'>, Span | null> = {
+  no_expiry: null,
+  '1_day': [1, 'days'],
+  '1_week': [1, 'weeks'],
+  '1_month': [1, 'months'],
+  '1_year': [1, 'years'],
+};
+
+type Span = readonly [amount: number, unit: Unit];
 
 /** The instant, in milliseconds, that lies `amount` units after another. */
 export function addUnits(at: number, amount: number, unit: Unit): number {
-  switch (unit) {
-    case 'days':
-      return at + amount * DAY_MS;
-    case 'weeks':
-      return at + amount * 7 * DAY_MS;
-    case 'months':
-      return addMonths(at, amount);
-    case 'years':
-      return addMonths(at, amount * 12);
-  }
+  const months = UNIT_MONTHS[unit];
+  if (months !== undefined) return addMonths(at, amount * months);
+  return at + amount * (UNIT_MS[unit] ?? DAY_MS);
 }
 
 function addMonths(at: number, months: number): number {
@@ -52,8 +58,9 @@ function addMonths(at: number, months: number): number {
  * @throws JobError VALIDATION_FAILED when it lies more than 100 years ahead
  */
 export function expiresAt(at: number, expiry: Expiry): number | null {
-  const [amount, unit] = spanOf(expiry);
-  if (unit === 'lifetime') return null;
+  const span = spanOf(expiry);
+  if (span === null) return null;
+  const [amount, unit] = span;
   const end = addUnits(Math.floor(at / 1_000) * 1_000, amount, unit);
   if (end > addUnits(at, YEARS_MAX, 'years')) {
     throw new JobError('VALIDATION_FAILED', {
@@ -64,21 +71,9 @@ export function expiresAt(at: number, expiry: Expiry): number | null {
   return end;
 }
 
-function spanOf(expiry: Expiry): readonly [amount: number, unit: Cycle] {
-  switch (expiry.expiry_preset) {
-    case 'no_expiry':
-      return [1, 'lifetime'];
-    case '1_day':
-      return [1, 'days'];
-    case '1_week':
-      return [1, 'weeks'];
-    case '1_month':
-      return [1, 'months'];
-    case '1_year':
-      return [1, 'years'];
-    case 'custom':
-      return [expiry.custom_expiry_amount ?? 1, expiry.custom_expiry_type ?? 'days'];
-  }
+function spanOf(expiry: Expiry): Span | null {
+  if (expiry.expiry_preset !== 'custom') return SPANS[expiry.expiry_preset];
+  return [expiry.custom_expiry_amount ?? 1, expiry.custom_expiry_type ?? 'days'];
 }
 
 /** When a subscription that starts at `at` ends; null is never. */

@@ -3,7 +3,7 @@
  * exports are derived. It lies in a file of its own that only its owner can read, beside the
  * database and never in it, so that a copy of the database alone gives no code away.
  */
-import { hkdfSync, randomBytes } from 'node:crypto';
+import { createSecretKey, hkdfSync, randomBytes, type KeyObject } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -21,12 +21,12 @@ import { JobError } from '../index.ts';
 const KEY_BYTES = 32;
 const KEY_TEXT = /^[A-Za-z0-9_-]{43}=?$/;
 
-/** What the key is for, apart from each other. */
+/** What the key is for, apart from each other. Key objects: from bytes a digest takes six times as long. */
 export interface CodeKeys {
   /** Finds codes. */
-  readonly mac: Uint8Array;
+  readonly mac: KeyObject;
   /** Seals exports. */
-  readonly seal: Uint8Array;
+  readonly seal: KeyObject;
   /** Kept in the database, to tell whether a key belongs to it. */
   readonly fingerprint: Uint8Array;
 }
@@ -36,7 +36,11 @@ export function deriveKeys(key: string): CodeKeys {
   const root = Buffer.from(key, 'base64url');
   const derive = (use: string) =>
     new Uint8Array(hkdfSync('sha256', root, '', `mcp-async-jobs access-codes ${use}`, KEY_BYTES));
-  return { mac: derive('mac'), seal: derive('seal'), fingerprint: derive('fingerprint') };
+  return {
+    mac: createSecretKey(derive('mac')),
+    seal: createSecretKey(derive('seal')),
+    fingerprint: derive('fingerprint'),
+  };
 }
 
 /**

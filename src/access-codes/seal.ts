@@ -2,14 +2,14 @@
  * The codes of a batch, encrypted for its owner's export: AES-256-GCM, bound to the batch and its
  * team, so that a blob that was moved to another row does not open.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes, type KeyObject } from 'node:crypto';
 import { CODE_LENGTH } from './codes.ts';
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 export interface SealContext {
-  readonly key: Uint8Array;
+  readonly key: KeyObject;
   readonly team: string;
   readonly batch: string;
 }

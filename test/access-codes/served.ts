@@ -27,6 +27,9 @@ export interface Served {
   readonly publicUrl: string;
   /** Everything that was logged, as text. */
   readonly logged: string[];
+  /** Everything that was answered by tools, as text. */
+  readonly answered: string[];
+  readonly application: Awaited<ReturnType<typeof accessCodes>>;
   token(wanted?: Partial<NewToken>): Promise<string>;
   /** A tool's answer, errors too. */
   ask(token: string, tool: string, args?: object): Promise<Answer>;
@@ -35,9 +38,14 @@ export interface Served {
   data(token: string, tool: string, args?: object): Promise<any>;
   /** Code of the error that a tool answers with. */
   refusal(token: string, tool: string, args?: object): Promise<string>;
+  /** A job once it is completed or failed. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  job(token: string, job_id: string): Promise<any>;
   /** A completed batch with its codes. */
   batch(token: string, args: object): Promise<Batch>;
   fetch(path: string, token?: string): Promise<Response>;
+  /** Begin to work, where `served` was told not to. */
+  work(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -62,16 +70,10 @@ export async function served(
     ...options,
   });
   const logged: string[] = [];
-  const serving = await serve({
-    ...application,
-    db: store,
-    identify: tokens(store),
-    port: 0,
-    rateLimit: 0,
-    inProcess: true,
-    log: logTo(logged),
-    ...more,
-  });
+  const answered: string[] = [];
+  const common = { ...application, db: store, identify: tokens(store), port: 0, rateLimit: 0 };
+  const serving = await serve({ ...common, inProcess: true, log: logTo(logged), ...more });
+  const running = [serving];
 
   const ask = async (token: string, tool: string, args: object = {}): Promise<Answer> => {
     const response = await fetch(serving.url, {
@@ -89,7 +91,9 @@ export async function served(
         params: { name: tool, arguments: args },
       }),
     });
-    const { result, error } = messageOf(await response.text());
+    const text = await response.text();
+    answered.push(text);
+    const { result, error } = messageOf(text);
     if (result === undefined) throw new Error(`${response.status} ${JSON.stringify(error)}`);
     return result;
   };
@@ -109,6 +113,8 @@ export async function served(
     url: serving.url,
     publicUrl: serving.publicUrl,
     logged,
+    answered,
+    application,
     token: async (wanted = {}) => {
       const defaults = { team: 'acme', owner: 'ann', abilities: ['*'] };
       return (await createToken(store, { ...defaults, ...wanted })).token;
@@ -119,6 +125,7 @@ export async function served(
       const { structuredContent } = await ask(token, tool, args);
       return structuredContent.error?.code ?? JSON.stringify(structuredContent);
     },
+    job: async (token, job_id) => finished(async () => data(token, 'get_job_status', { job_id })),
     batch: async (token, args) => {
       const { job_id } = await data(token, 'bulk_generate_access_codes', args);
       const { result } = await finished(async () => data(token, 'get_job_status', { job_id }));
@@ -126,8 +133,11 @@ export async function served(
       return { job_id, result, codes: csv.split('\r\n').slice(1, -1).map(firstField) };
     },
     fetch: get,
+    work: async () => {
+      running.push(await serve({ ...common, inProcess: true, log: logTo(logged) }));
+    },
     close: async () => {
-      await serving.close();
+      for (const one of running) await one.close();
       await store.close();
       rmSync(folder, { recursive: true });
     },
@@ -177,8 +187,8 @@ async function finished(poll: () => Promise<any>): Promise<any> {
   const deadline = Date.now() + 10_000;
   for (;;) {
     const job = await poll();
-    if (job.status === 'completed') return job;
-    if (job.status === 'failed' || Date.now() > deadline) throw new Error(JSON.stringify(job));
+    if (job.status === 'completed' || job.status === 'failed') return job;
+    if (Date.now() > deadline) throw new Error(`Not finished in 10 s: ${JSON.stringify(job)}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

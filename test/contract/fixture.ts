@@ -25,7 +25,9 @@ export const WIRE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 /** A well-formed id that no job has. */
 export const UNKNOWN_JOB = 'mjb_01HX0000000000000000000000';
 
-const POLL_EVERY_MS = 20;
+/** Soon at first, since most jobs take no time, then less often. */
+const FIRST_POLL_MS = 10;
+const POLL_EVERY_MS_MAX = 250;
 
 /** The object in `data` of a success. */
 export function dataOf(answer: ToolAnswer): Fields {
@@ -98,15 +100,17 @@ export async function poll(
 
 /** Poll until the job has ended. Returns the last `data`. */
 export async function untilFinal(peer: Peer, jobId: string, withinMs = 50_000): Promise<Fields> {
-  const giveUpAt = performance.now() + withinMs;
-  for (;;) {
-    const data = await poll(peer, jobId);
+  let giveUpAt = performance.now() + withinMs;
+  for (let pauseMs = FIRST_POLL_MS; ; pauseMs = Math.min(pauseMs * 1.5, POLL_EVERY_MS_MAX)) {
+    const answer = await callTool(peer, POLL, { job_id: jobId });
+    const data = dataOf(answer);
     if (isFinal(data)) return data;
+    giveUpAt += answer.waitedMs;
     assert.ok(
       performance.now() < giveUpAt,
       `${jobId} has not ended within ${withinMs} ms: ${JSON.stringify(data)}`,
     );
-    await pause(POLL_EVERY_MS);
+    await pause(pauseMs);
   }
 }
 

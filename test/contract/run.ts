@@ -21,7 +21,9 @@ const USAGE = `Usage: npm run contract -- --url URL --token TOKEN [options]
   --json                     print one JSON object instead of lines
   --help                     print this
 
-The checks make projects, plans and codes with the token: use a team made for it.
+The checks make projects, plans and codes with the token: use a team made for it. They make some
+hundreds of calls and wait where the server limits them, which can take minutes: start the server
+with --rate-limit 0 when only the rest is of interest.
 `;
 
 type Outcome = 'pass' | 'fail' | 'not run';

@@ -36,6 +36,8 @@ export interface Answer {
   readonly headers: Headers;
   /** The JSON-RPC message, or the bare body where HTTP itself refused. */
   readonly message: Fields;
+  /** Time spent waiting because the server answered 429. */
+  readonly waitedMs: number;
 }
 
 /** The answer of a tool. */
@@ -47,7 +49,9 @@ export interface ToolAnswer {
   readonly body: Fields;
   /** What a model reads: the text of the first content block. */
   readonly text: string;
+  /** How long the answer took, without `waitedMs`. */
   readonly ms: number;
+  readonly waitedMs: number;
 }
 
 export interface Tool {
@@ -126,7 +130,7 @@ export async function request(
 ): Promise<Answer> {
   const { headers, body } = frame(method, params, options.era ?? '2025-11-25');
   const timeoutMs = options.timeoutMs ?? 60_000;
-  const giveUpAt = Date.now() + PATIENCE_MS;
+  let waitedMs = 0;
   for (;;) {
     const response = await fetch(peer.url, {
       method: 'POST',
@@ -145,12 +149,13 @@ export async function request(
       .catch((cause: unknown) => unanswered(cause, method, timeoutMs));
     if (response.status === 429 && options.patient !== false) {
       const waitMs = Number(response.headers.get('retry-after') ?? 1) * 1_000;
-      assert.ok(Date.now() + waitMs < giveUpAt, `${method} is still rate limited after a minute.`);
+      waitedMs += waitMs;
+      assert.ok(waitedMs < PATIENCE_MS, `${method} is still rate limited after a minute.`);
       await pause(waitMs);
       continue;
     }
     const message = readMessage(response.headers.get('content-type'), text);
-    return { httpStatus: response.status, headers: response.headers, message };
+    return { httpStatus: response.status, headers: response.headers, message, waitedMs };
   }
 }
 
@@ -169,16 +174,12 @@ export async function callTool(
   options: RequestOptions = {},
 ): Promise<ToolAnswer> {
   const startedAt = performance.now();
-  const { httpStatus, headers, message } = await request(
-    peer,
-    'tools/call',
-    { name, arguments: args },
-    options,
-  );
-  const ms = performance.now() - startedAt;
+  const params = { name, arguments: args };
+  const { message, ...http } = await request(peer, 'tools/call', params, options);
+  const ms = performance.now() - startedAt - http.waitedMs;
   peer.observe?.(name, ms);
   if (message['result'] === undefined) {
-    return { httpStatus, headers, isError: true, body: message, text: JSON.stringify(message), ms };
+    return { ...http, isError: true, body: message, text: JSON.stringify(message), ms };
   }
   const result = fieldsOf(message, 'result');
   const content = Array.isArray(result['content']) ? (result['content'] as unknown[]) : [];
@@ -189,7 +190,7 @@ export async function callTool(
   );
   const body = result['structuredContent'] ?? readMessage(null, first);
   assert.ok(isFields(body), `${name} answered with something else than an object`);
-  return { httpStatus, headers, isError: result['isError'] === true, body, text: first, ms };
+  return { ...http, isError: result['isError'] === true, body, text: first, ms };
 }
 
 /** Every tool that the server lists, over all pages. */

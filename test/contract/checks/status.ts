@@ -23,8 +23,11 @@ import { callTool, fieldsOf, isFields, readMessage, type Fields } from '../wire.
 const STAYS_QUEUED_MS = 1_500;
 
 /** So many batches of the largest size keep a worker busy long enough to be seen at work. */
-const BATCHES_AT_ONCE = 8;
-const ROUNDS_MAX = 6;
+const BATCHES_AT_ONCE = 4;
+const ROUNDS_MAX = 10;
+const WATCH_EVERY_MS = 5;
+const WATCHED_MS_MAX = 50_000;
+const POLLS_AFTER_THE_END = 2;
 
 const ORDER = ['queued', 'running', 'final'];
 
@@ -47,7 +50,7 @@ export async function staysQueuedWithoutAWorker(target: Target): Promise<void> {
 /** R20. */
 export async function readsRunningWhileAtWork(target: Target): Promise<void> {
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const { seen } = await watchBatches(target);
+    const seen = await watchBatches(target);
     const running = seen.flat().find((data) => data['status'] === 'running');
     if (running === undefined) continue;
     assert.match(textAt(running, 'started_at'), WIRE_TIME);
@@ -98,7 +101,7 @@ function checkEnvelope(error: Fields): void {
 
 /** R23. */
 export async function movesForwardThroughFourStatuses(target: Target): Promise<void> {
-  const { seen } = await watchBatches(target);
+  const seen = await watchBatches(target);
   for (const polls of seen) {
     let furthest = 0;
     for (const data of polls) {
@@ -130,7 +133,7 @@ export async function wrapsSuccessInData(target: Target): Promise<void> {
 
 /** R33. */
 export async function fillsResultOrError(target: Target): Promise<void> {
-  const { seen } = await watchBatches(target);
+  const seen = await watchBatches(target);
   for (const data of seen.flat()) {
     const filled = ['result', 'error'].filter((key) => (data[key] ?? null) !== null);
     const expected = { completed: ['result'], failed: ['error'] }[statusOf(data)] ?? [];
@@ -138,23 +141,28 @@ export async function fillsResultOrError(target: Target): Promise<void> {
   }
 }
 
-/** Submit several batches at once and poll them as fast as it goes, and a few times after the end. */
-async function watchBatches(target: Target): Promise<{ seen: Fields[][] }> {
+/** Submit several batches at once and watch one after the other, to a little after its end. */
+async function watchBatches(target: Target): Promise<Fields[][]> {
   const planId = await makePlan(target);
   const submitted = await Promise.all(
     Array.from({ length: BATCHES_AT_ONCE }, () => submit(target, planId, 1_000)),
   );
-  const watched = submitted.map(async (answer) => {
-    const jobId = textAt(dataOf(answer), 'job_id');
-    const seen: Fields[] = [];
-    const giveUpAt = performance.now() + 50_000;
-    for (let pollsLeft = 3; pollsLeft > 0;) {
-      const data = await poll(target, jobId);
-      seen.push(data);
-      if (seen.some(isFinal)) pollsLeft -= 1;
-      assert.ok(performance.now() < giveUpAt, `${jobId} has not ended within 50 s`);
-    }
-    return seen;
-  });
-  return { seen: await Promise.all(watched) };
+  const seen: Fields[][] = [];
+  for (const answer of submitted) seen.push(await watch(target, textAt(dataOf(answer), 'job_id')));
+  return seen;
+}
+
+/** Everything that polls of one job read. */
+async function watch(target: Target, jobId: string): Promise<Fields[]> {
+  const seen: Fields[] = [];
+  let giveUpAt = performance.now() + WATCHED_MS_MAX;
+  for (let more = POLLS_AFTER_THE_END; more >= 0;) {
+    const answer = await callTool(target, POLL, { job_id: jobId });
+    seen.push(dataOf(answer));
+    if (seen.some(isFinal)) more -= 1;
+    giveUpAt += answer.waitedMs;
+    assert.ok(performance.now() < giveUpAt, `${jobId} has not ended within ${WATCHED_MS_MAX} ms`);
+    await pause(WATCH_EVERY_MS);
+  }
+  return seen;
 }

@@ -1,0 +1,95 @@
+/**
+ * The benches: `npm run bench -- [name…] [--json] [--pairs N] [--quick]`.
+ *
+ * Ratios are measured in one run, in alternating pairs; absolute figures belong to the machine.
+ * A missed bar is reported and is no failure of the command: nothing here is a timed test.
+ */
+import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import type { Bench, Finding, NotRun } from './finding.ts';
+import { isPassed } from './finding.ts';
+import { short } from './statistics.ts';
+import { codes } from './codes.ts';
+import { contention } from './contention.ts';
+import { drain } from './drain.ts';
+import { growth } from './growth.ts';
+import { pickup } from './pickup.ts';
+import { slowDisk } from './slow-disk.ts';
+import { start } from './start.ts';
+import { store } from './store.ts';
+import { submit } from './submit.ts';
+
+const BENCHES: Readonly<Record<string, Bench>> = {
+  submit,
+  store,
+  contention,
+  'slow-disk': slowDisk,
+  drain,
+  pickup,
+  codes,
+  growth,
+  start,
+};
+
+const { values: given, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    pairs: { type: 'string' },
+  },
+});
+
+const names = positionals.length > 0 ? positionals : Object.keys(BENCHES);
+const pairs = given.pairs === undefined ? (given.quick ? 3 : 9) : Number(given.pairs);
+const unknown = names.filter((name) => !(name in BENCHES));
+if (unknown.length > 0 || !Number.isInteger(pairs) || pairs < 1) {
+  console.error(`Usage: npm run bench -- [name…] [--json] [--pairs N] [--quick]
+Names: ${Object.keys(BENCHES).join(', ')}. Pairs: 1 or more, 9 by default.`);
+  process.exit(2);
+}
+
+const machine = {
+  date: new Date().toISOString().slice(0, 10),
+  node: process.version,
+  cores: cpus().length,
+  processor: cpus()[0]?.model ?? 'unknown',
+  memoryMB: Math.round(totalmem() / 1_048_576),
+  pairs,
+  quick: given.quick,
+};
+const rows: Record<string, unknown>[] = [];
+let failed = false;
+if (!given.json) console.log(JSON.stringify(machine));
+for (const name of names) {
+  for (const found of await runOne(name)) {
+    rows.push(rowOf(found));
+    if (!given.json) console.log(lineOf(found));
+  }
+}
+if (given.json) console.log(JSON.stringify({ machine, findings: rows }, null, 2));
+process.exit(failed ? 1 : 0);
+
+async function runOne(name: string): Promise<readonly (Finding | NotRun)[]> {
+  try {
+    return (await BENCHES[name]?.({ pairs, quick: given.quick })) ?? [];
+  } catch (error) {
+    failed = true;
+    console.error(`${name} failed:`, error);
+    return [{ bench: name, notRun: `failed: ${String(error)}` }];
+  }
+}
+
+function rowOf(found: Finding | NotRun): Record<string, unknown> {
+  if ('notRun' in found) return { ...found };
+  const verdict = found.bar === null ? null : isPassed(found) ? 'pass' : 'missed';
+  return { ...found, measured: Number(found.measured.toPrecision(4)), verdict };
+}
+
+function lineOf(found: Finding | NotRun): string {
+  if ('notRun' in found) return `| ${found.bench} | NOT RUN: ${found.notRun} |`;
+  const { bench, what, bar, measured, unit, detail = '' } = found;
+  const wanted = bar === null ? '' : `${bar.is === 'at least' ? '≥' : '≤'} ${bar.limit}`;
+  const verdict = bar === null ? '' : isPassed(found) ? 'pass' : 'MISSED';
+  return `| ${bench} | ${what} | ${wanted} | ${short(measured)} ${unit} | ${verdict} | ${detail} |`;
+}

@@ -1,0 +1,128 @@
+/**
+ * A server to be measured, in a process of its own: ours, or the SDK's as its documentation shows
+ * it. Both answer the same synchronous tool behind the same verifier. Ends with its parent.
+ */
+import {
+  createMcpHandler,
+  McpServer,
+  requireBearerAuth,
+  type OAuthTokenVerifier,
+} from '@modelcontextprotocol/server';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { z } from 'zod';
+import { bearer, serve } from '../src/http.ts';
+import { openStore } from '../src/sqlite.ts';
+import type { Asked, ServerOptions, Told } from './server.ts';
+import { noTimings, timeStore } from './time-store.ts';
+
+const NOOP = {
+  description: 'Does nothing.',
+  inputSchema: z.object({ n: z.number() }),
+  outputSchema: z.object({ n: z.number() }),
+};
+
+function registerNoop(mcp: McpServer): void {
+  mcp.registerTool('noop', NOOP, ({ n }) => ({
+    content: [{ type: 'text', text: JSON.stringify({ n }) }],
+    structuredContent: { n },
+  }));
+}
+
+const verifier: OAuthTokenVerifier = {
+  verifyAccessToken: async (token) => {
+    if (token !== 'bench') throw new Error('unknown token');
+    const extra = { iss: 'https://issuer.example', sub: 'bench' };
+    return { token, clientId: 'bench', scopes: ['*'], expiresAt: 4_102_444_800, extra };
+  },
+};
+
+let timings = noTimings();
+
+interface Running {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+async function ours({ db, workers, concurrency }: ServerOptions): Promise<Running> {
+  const store = await openStore(db);
+  const serving = await serve({
+    jobs: new URL('./jobs.ts', import.meta.url),
+    db: timeStore(store, (verb, ms) => timings[verb].push(ms)),
+    identify: bearer(verifier, { team: () => 'tem_bench' }),
+    tools: (mcp) => registerNoop(mcp),
+    rateLimit: 0,
+    maxOutstanding: 0,
+    port: 0,
+    workers,
+    concurrency,
+  });
+  const close = async () => {
+    await serving.close({ graceMs: 1_000 });
+    await store.close();
+  };
+  return { url: serving.url, close };
+}
+
+interface Adapter {
+  toNodeHandler(handler: { fetch(request: Request): Promise<Response> }): RequestListener;
+}
+
+async function sdk(): Promise<Running> {
+  // By a name that the type-check does not follow: it is installed for the benches only.
+  const adapter = '@modelcontextprotocol/node';
+  const { toNodeHandler } = (await import(adapter)) as Adapter;
+  const handler = createMcpHandler(() => {
+    const mcp = new McpServer({ name: 'bench', version: '1.0.0' });
+    registerNoop(mcp);
+    return mcp;
+  });
+  const verify = requireBearerAuth({ verifier });
+  const listener = toNodeHandler({
+    fetch: async (request) => {
+      const authInfo = await verify(request);
+      return authInfo instanceof Response ? authInfo : handler.fetch(request, { authInfo });
+    },
+  });
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/mcp`,
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+const tell = (message: Told) => process.send?.(message);
+let running: Running | null = null;
+
+async function close(): Promise<void> {
+  await running?.close();
+  process.exit(0);
+}
+
+async function obey(asked: Asked): Promise<void> {
+  switch (asked.ask) {
+    case 'start':
+      running = await (asked.options.kind === 'ours' ? ours(asked.options) : sdk());
+      tell({ url: running.url });
+      break;
+    case 'timings':
+      tell({ timings });
+      timings = noTimings();
+      break;
+    case 'close':
+      await close();
+      break;
+  }
+}
+
+process.on('message', (asked: Asked) => {
+  obey(asked).catch((error: unknown) => tell({ error: String(error) }));
+});
+process.on('disconnect', () => void close());

@@ -1,0 +1,202 @@
+/** What is refused before any tool is asked, and how. */
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { ANNA, aServer, call, post, rpc, rpc2026, type Answer } from './fixture.ts';
+
+function assertEnvelope({ status, headers, body }: Answer, wanted: number, code: string): void {
+  assert.equal(status, wanted);
+  assert.equal(headers.get('content-type'), 'application/json');
+  assert.equal(body.error.code, code);
+  assert.equal(body.error.request_id, headers.get('x-request-id'));
+  assert.match(body.error.docs_url, new RegExp(`^http://127.0.0.1:\\d+/errors#${code}$`));
+  assert.ok(body.error.message && body.error.remediation);
+  assert.equal(typeof body.error.context.retryable, 'boolean');
+}
+
+/** A request whose Host header is ours to choose. */
+async function getWithHost(url: string, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const asked = request(url, { headers: { host } }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    asked.on('error', reject).end();
+  });
+}
+
+test('a request without a valid token is 401 with a challenge', async (t) => {
+  const { url } = await aServer(t);
+  for (const token of [null, 'nonsense']) {
+    const answer = await rpc(url, 'tools/list', {}, { token });
+    assertEnvelope(answer, 401, 'AUTHENTICATION_REQUIRED');
+    assert.equal(answer.headers.get('www-authenticate'), 'Bearer');
+  }
+});
+
+test('without the required ability every MCP request is 403, initialize included', async (t) => {
+  const { url } = await aServer(t, { requiredAbility: 'mcp:full' });
+  const token = 'anna/anna/some:thing';
+  for (const [send, method] of [
+    [rpc, 'initialize'],
+    [rpc, 'tools/list'],
+    [rpc, 'tools/call'],
+    [rpc, 'no/such/method'],
+    [rpc2026, 'server/discover'],
+    [rpc2026, 'tools/list'],
+  ] as const) {
+    const answer = await send(url, method, {}, { token });
+    assertEnvelope(answer, 403, 'TOKEN_MISSING_ABILITY');
+    assert.equal(answer.body.error.context.required_ability, 'mcp:full');
+  }
+  const granted = await rpc(url, 'tools/list', {}, { token: 'anna/anna/mcp:full' });
+  assert.equal(granted.status, 200);
+});
+
+test('a token has so many requests a minute, and is told when to come back', async (t) => {
+  const { url } = await aServer(t, { rateLimit: 3 });
+  for (let i = 0; i < 3; i += 1) assert.equal((await rpc(url, 'tools/list', {})).status, 200);
+  const answer = await rpc(url, 'tools/list', {});
+  assertEnvelope(answer, 429, 'RATE_LIMITED');
+  const seconds = Number(answer.headers.get('retry-after'));
+  assert.ok(seconds >= 1 && seconds <= 60);
+  assert.equal(answer.body.error.context.retry_after_seconds, seconds);
+  const other = await rpc(url, 'tools/list', {}, { token: 'anna/bert/*' });
+  assert.equal(other.status, 200);
+});
+
+test('a batch counts as the calls that are in it', async (t) => {
+  const { url } = await aServer(t, { rateLimit: 10 });
+  const list = { jsonrpc: '2.0', method: 'tools/list' };
+  const batch = Array.from({ length: 11 }, (_, id) => ({ ...list, id }));
+  assertEnvelope(await post(url, JSON.stringify(batch)), 429, 'RATE_LIMITED');
+});
+
+test('an address without a valid token has five requests a minute, valid tokens are untouched', async (t) => {
+  const { url } = await aServer(t, { rateLimit: 120 });
+  for (let i = 0; i < 5; i += 1) {
+    assert.equal((await rpc(url, 'tools/list', {}, { token: `bad-${i}` })).status, 401);
+  }
+  assertEnvelope(await rpc(url, 'tools/list', {}, { token: null }), 429, 'RATE_LIMITED');
+  assertEnvelope(await rpc(url, 'tools/list', {}, { token: 'bad-6' }), 429, 'RATE_LIMITED');
+  assert.equal((await rpc(url, 'tools/list', {}, { token: ANNA })).status, 200);
+});
+
+test('a flood of bad tokens soon costs no look-up', async (t) => {
+  let lookUps = 0;
+  const identify = () => {
+    lookUps += 1;
+    return null;
+  };
+  const { url } = await aServer(t, { rateLimit: 120, identify });
+  await Promise.all(
+    Array.from({ length: 200 }, (_, i) => rpc(url, 'ping', {}, { token: `bad-${i}` })),
+  );
+  assert.ok(lookUps <= 60, `${lookUps} look-ups`);
+});
+
+test('behind a trusted proxy the last hop of X-Forwarded-For is the address', async (t) => {
+  const { url } = await aServer(t, { rateLimit: 120, trustProxy: true });
+  const from = (address: string) => ({
+    token: null,
+    headers: { 'x-forwarded-for': `6.6.6.6, ${address}` },
+  });
+  for (let i = 0; i < 6; i += 1) await rpc(url, 'ping', {}, from('1.2.3.4'));
+  assert.equal((await rpc(url, 'ping', {}, from('1.2.3.4'))).status, 429);
+  assert.equal((await rpc(url, 'ping', {}, from('1.2.3.5'))).status, 401);
+});
+
+test('a Host or Origin that is not known is refused', async (t) => {
+  const { url, publicUrl } = await aServer(t, {
+    allowHosts: ['jobs.internal'],
+    allowOrigins: ['https://app.example.com'],
+  });
+  const ping = async (origin: string) => rpc(url, 'ping', {}, { headers: { origin } });
+  assertEnvelope(await ping('https://evil.example.com'), 403, 'ORIGIN_REFUSED');
+  assertEnvelope(await ping('null'), 403, 'ORIGIN_REFUSED');
+  assertEnvelope(await ping('https://app.example.com.evil.com'), 403, 'ORIGIN_REFUSED');
+  for (const origin of ['https://app.example.com', publicUrl, 'http://localhost:5173']) {
+    assert.equal((await ping(origin)).status, 200, origin);
+  }
+  assert.equal(await getWithHost(publicUrl, 'evil.example.com'), 403);
+  assert.equal(await getWithHost(publicUrl, 'jobs.internal:80'), 200);
+  assert.equal(await getWithHost(`${publicUrl}/healthz`, '10.0.0.7:3000'), 200);
+});
+
+test('a body that is too large or too deep is 413', async (t) => {
+  const { url } = await aServer(t, { maxBodyBytes: 20_000 });
+  const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`;
+  const body = (args: string) =>
+    `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add","arguments":${args}}}`;
+  assertEnvelope(await post(url, body(`"${'x'.repeat(300_000)}"`)), 413, 'PAYLOAD_TOO_LARGE');
+  assertEnvelope(await post(url, body(nested(63))), 413, 'PAYLOAD_TOO_LARGE');
+  assert.equal((await post(url, body(nested(62)))).status, 200);
+  assert.equal((await post(url, body(`"${'['.repeat(1_000)}\\"{{{"`))).status, 200);
+});
+
+test('a body that is no JSON is answered by the SDK', async (t) => {
+  const { url } = await aServer(t);
+  for (const text of ['{', '', 'x'.repeat(1_000)]) {
+    const { status, body } = await post(url, text);
+    assert.equal(status, 400);
+    assert.equal(body.error.code, -32700);
+  }
+  const { body } = await post(url, 'null');
+  assert.equal(body.jsonrpc, '2.0');
+});
+
+test('other HTTP methods are 405, and no session is ever issued', async (t) => {
+  const { url } = await aServer(t);
+  for (const method of ['GET', 'DELETE', 'PUT']) {
+    const authorization = `Bearer ${ANNA}`;
+    const response = await fetch(url, {
+      method,
+      headers: { authorization, accept: 'text/event-stream' },
+    });
+    await response.text();
+    assert.equal(response.status, 405, method);
+  }
+  const { headers } = await rpc(url, 'initialize', {
+    protocolVersion: '2025-11-25',
+    capabilities: {},
+    clientInfo: { name: 'test', version: '1' },
+  });
+  assert.equal(headers.get('mcp-session-id'), null);
+});
+
+test('a client that sends its request too slowly is cut off', { timeout: 30_000 }, async (t) => {
+  const { url } = await aServer(t);
+  const { port } = new URL(url);
+  const socket = connect(Number(port), '127.0.0.1');
+  socket.write('POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Le');
+  const begun = Date.now();
+  await new Promise<void>((resolve) => {
+    socket.on('error', () => {}).once('close', () => resolve());
+    socket.resume();
+  });
+  assert.ok(Date.now() - begun < 20_000);
+});
+
+test('a tool that throws is INTERNAL_ERROR without detail, and the log has it', async (t) => {
+  const logged: object[] = [];
+  const log = {
+    debug: () => {},
+    info: () => {},
+    warn: () => {},
+    error: (fields: object) => void logged.push(fields),
+  };
+  const { url } = await aServer(t, {
+    log,
+    tools: (mcp) => {
+      mcp.registerTool('broken', { description: 'Breaks.' }, () => {
+        throw new Error('a secret detail');
+      });
+    },
+  });
+  const { error } = await call(url, 'broken', {});
+  assert.equal(error.code, 'INTERNAL_ERROR');
+  assert.ok(!JSON.stringify(error).includes('secret'));
+  const found = logged.find((fields) => 'request_id' in fields) as { request_id?: string };
+  assert.equal(found.request_id, error.request_id);
+});

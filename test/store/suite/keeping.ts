@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { now } from '../../../src/job/clock.ts';
+import { JobError } from '../../../src/job/errors.ts';
+import { complete } from '../../../src/job/transitions.ts';
+import { aJob, aJobThatIs, claim, ownerOf, who } from '../../support/a-job.ts';
+import { until } from '../../support/until.ts';
+import type { OpenStore } from './open.ts';
+
+export function keeping(open: OpenStore): void {
+  test('an inserted job is queued and is read back as it was given', async (t) => {
+    const store = await open(t);
+    const job = aJob({ scope: 'prj_1', input: '{"a":1}', carry: '{"b":2}', requestId: 'req_9' });
+    const inserted = await store.insert(job, 0);
+    assert.deepEqual(inserted, {
+      ...job,
+      status: 'queued',
+      result: null,
+      error: null,
+      progress: null,
+      questions: null,
+      answers: null,
+      runs: 0,
+      attempts: 0,
+      alone: false,
+      lease: null,
+      worker: null,
+      startedAt: null,
+      updatedAt: job.createdAt,
+      completedAt: null,
+    });
+    assert.deepEqual(await store.get(job.id, who()), inserted);
+  });
+
+  test('a job is visible in the moment in which its insertion is acknowledged', async (t) => {
+    const store = await open(t);
+    await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        const { id } = await store.insert(aJob(), 0);
+        assert.equal((await store.get(id, who()))?.id, id);
+      }),
+    );
+  });
+
+  test('a second job with the same id is refused and the first stays', async (t) => {
+    const store = await open(t);
+    const job = aJob();
+    await store.insert(job, 0);
+    await assert.rejects(
+      store.insert({ ...job, input: '{"other":1}' }, 0),
+      (error: JobError) => error.code === 'CONFLICT',
+    );
+    assert.equal((await store.get(job.id, who()))?.input, '{}');
+  });
+
+  test('hostile text is kept and given back unchanged', async (t) => {
+    const store = await open(t);
+    const texts = ['\0', 'a\0b', "'; DROP TABLE jobs; --", '\u202Eabc\u200B', '😀'.repeat(100)];
+    for (const text of texts) {
+      const input = JSON.stringify({ text, lone: '\uD800', key: { '\uDFFF': 1, ['__proto__']: 2 } });
+      const given = { team: `tem_${text}`, owner: text, tool: text, input, requestId: text };
+      const job = await store.insert(aJob(given), 0);
+      const read = await store.get(job.id, who({ team: given.team, owner: text }));
+      assert.equal(read?.input, input);
+      assert.deepEqual([read.team, read.owner, read.tool, read.requestId], [given.team, text, text, text]);
+    }
+  });
+
+  test('a lone surrogate outside JSON cannot be told from no character at all, and does no harm', async (t) => {
+    const store = await open(t);
+    await store.insert(aJob({ requestId: 'x\uD800y' }), 0);
+    const [job] = (await claim(store)).jobs;
+    assert.equal(job?.requestId, 'x\uFFFDy');
+  });
+
+  test('a megabyte of input and of result is kept', async (t) => {
+    const store = await open(t);
+    const text = JSON.stringify({ text: 'x'.repeat(1_000_000) });
+    const { id } = await store.insert(aJob({ input: text }), 0);
+    const [running] = (await claim(store)).jobs;
+    assert.ok(running);
+    await store.apply(id, complete(running, text, []));
+    const read = await store.get(id, who());
+    assert.equal(read?.input, text);
+    assert.equal(read.result, text);
+  });
+
+  test('open jobs of a team are capped, and of that team alone', async (t) => {
+    const store = await open(t);
+    for (let i = 0; i < 3; i += 1) await store.insert(aJob(), 3);
+    await assert.rejects(store.insert(aJob(), 3), (error: JobError) => {
+      assert.equal(error.code, 'RATE_LIMITED');
+      assert.equal(error.context['outstanding_max'], 3);
+      assert.equal(typeof error.context['retry_after_seconds'], 'number');
+      return true;
+    });
+    await store.insert(aJob({ team: 'tem_b' }), 3);
+    await store.insert(aJob(), 0);
+  });
+
+  test('the cap holds exactly when many are submitted at once', async (t) => {
+    const store = await open(t);
+    const answers = await Promise.allSettled(
+      Array.from({ length: 40 }, () => store.insert(aJob(), 10)),
+    );
+    assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 10);
+    assert.equal((await claim(store)).jobs.length, 10);
+  });
+
+  test('running and waiting jobs count as open, final ones do not', async (t) => {
+    const store = await open(t);
+    for (const status of ['running', 'waiting', 'completed', 'failed', 'cancelled'] as const) {
+      await aJobThatIs(store, status);
+    }
+    await store.insert(aJob(), 3);
+    await assert.rejects(store.insert(aJob(), 3), { code: 'RATE_LIMITED' });
+  });
+
+  test('the times of a job never go back, even when the clock does', async (t) => {
+    const store = await open(t);
+    const createdAt = now() + 3_600_000;
+    const { id } = await store.insert(aJob({ createdAt }), 0);
+    const [running] = (await claim(store)).jobs;
+    assert.ok(running);
+    assert.deepEqual([running.startedAt, running.updatedAt], [createdAt, createdAt]);
+    await store.apply(id, complete(running, '{}', []));
+    const done = await store.get(id, ownerOf(running));
+    assert.deepEqual([done?.updatedAt, done?.completedAt], [createdAt, createdAt]);
+  });
+
+  test('whoever listens hears of each committed change, with its status', async (t) => {
+    const store = await open(t);
+    const heard: string[] = [];
+    const stop = store.onChange(({ id, status }) => heard.push(`${id} ${status}`));
+    const { id } = await aJobThatIs(store, 'completed');
+    await until('three changes were heard', () => heard.length >= 3 && heard);
+    assert.deepEqual(heard, [`${id} queued`, `${id} running`, `${id} completed`]);
+    stop();
+    await store.insert(aJob(), 0);
+    await store.health();
+    assert.equal(heard.length, 3);
+  });
+
+  test('whoever waits for work is called when a job is queued', async (t) => {
+    const store = await open(t);
+    let calls = 0;
+    const stop = store.onDue(() => {
+      calls += 1;
+    });
+    await store.insert(aJob(), 0);
+    await until('the call came', () => calls > 0);
+    stop();
+  });
+
+  test('the health of a store tells whether it takes writes and how many workers live', async (t) => {
+    const store = await open(t);
+    assert.deepEqual(await store.health(), { writable: true, workers: 0 });
+    const worker = { process: 'elsewhere/1/1/1', supervisor: 'elsewhere/1/1/1', tools: ['print'] };
+    await store.beat({ ...worker, id: 'wrk_1' });
+    await store.beat({ ...worker, id: 'wrk_1' });
+    await store.beat({ ...worker, id: 'wrk_2' });
+    assert.deepEqual(await store.health(), { writable: true, workers: 2 });
+  });
+
+  test('closing commits what was asked for before and refuses what comes after', async (t) => {
+    const store = await open(t);
+    const writes = Array.from({ length: 20 }, () => store.insert(aJob(), 0));
+    await store.close();
+    assert.equal((await Promise.all(writes)).length, 20);
+    await assert.rejects(store.insert(aJob(), 0), /closed/);
+  });
+}

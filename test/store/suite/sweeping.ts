@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import { test } from 'node:test';
+import { complete, handBack } from '../../../src/job/transitions.ts';
+import { identityOf } from '../../../src/store/process-identity.ts';
+import type { Store, SweepOptions } from '../../../src/store/store.ts';
+import { aJob, aJobThatIs, applied, claim, who } from '../../support/a-job.ts';
+import type { OpenStore } from './open.ts';
+
+const YEAR_MS = 31_536_000_000;
+
+function sweep(store: Store, given: Partial<SweepOptions> = {}) {
+  return store.sweep({ retentionMs: YEAR_MS, toolMissingMs: YEAR_MS, ...given });
+}
+
+/** The identity of a process that has ended. */
+async function aDeadProcess(): Promise<string> {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+  const identity = identityOf(child.pid ?? 0);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  return identity;
+}
+
+const self = () => identityOf(process.pid);
+
+export function sweeping(open: OpenStore): void {
+  test('a job whose lease has run out is taken back free of charge, its late writer refused', async (t) => {
+    const store = await open(t);
+    const { id } = await store.insert(aJob(), 0);
+    const [job] = (await claim(store, { leaseMs: 20 })).jobs;
+    assert.ok(job);
+    await pause(30);
+    assert.deepEqual(await sweep(store), { moved: [id], purged: 0 });
+    const again = await store.get(id, who());
+    assert.deepEqual([again?.status, again?.attempts, again?.runs], ['queued', 0, 1]);
+    assert.equal((await store.apply(id, complete(job, '{}', []))).outcome, 'stale');
+  });
+
+  test('a job whose lease is good stays where it is', async (t) => {
+    const store = await open(t);
+    const job = await aJobThatIs(store, 'running');
+    assert.deepEqual(await sweep(store), { moved: [], purged: 0 });
+    assert.deepEqual(await store.get(job.id, who()), job);
+  });
+
+  test('a run that lost its lease but was not taken back yet may still end', async (t) => {
+    const store = await open(t);
+    await store.insert(aJob(), 0);
+    const [job] = (await claim(store, { leaseMs: 1 })).jobs;
+    assert.ok(job);
+    await pause(5);
+    await applied(store, job, complete(job, '{}', []));
+  });
+
+  test('the job of a dead worker is taken over at once, that of a living one is not', async (t) => {
+    const store = await open(t);
+    const gone = await aDeadProcess();
+    await store.beat({ id: 'wrk_dead', process: gone, supervisor: gone, tools: ['print'] });
+    await store.beat({ id: 'wrk_live', process: self(), supervisor: self(), tools: ['print'] });
+    for (let i = 0; i < 2; i += 1) await store.insert(aJob(), 0);
+    const [orphan] = (await claim(store, { worker: 'wrk_dead', limit: 1 })).jobs;
+    await claim(store, { worker: 'wrk_live', limit: 1 });
+    assert.deepEqual((await sweep(store)).moved, [orphan?.id]);
+    assert.equal((await store.get(orphan?.id ?? '', who()))?.attempts, 0);
+  });
+
+  test('the job of a dead worker is left to its supervisor while that lives', async (t) => {
+    const store = await open(t);
+    const gone = await aDeadProcess();
+    await store.beat({ id: 'wrk_1', process: gone, supervisor: self(), tools: ['print'] });
+    await aJobThatIs(store, 'running');
+    assert.deepEqual((await sweep(store)).moved, []);
+  });
+
+  test('a worker that nobody can look up is trusted until its lease ends', async (t) => {
+    const store = await open(t);
+    const [boot, , pid, start] = self().split('/');
+    const elsewhere = [boot, 'another-namespace', pid, start].join('/');
+    await store.beat({ id: 'wrk_1', process: elsewhere, supervisor: elsewhere, tools: ['print'] });
+    await aJobThatIs(store, 'running');
+    assert.deepEqual((await sweep(store)).moved, []);
+  });
+
+  test('a waiting job ends when nobody has answered in time', async (t) => {
+    const store = await open(t);
+    const late = await aJobThatIs(store, 'running');
+    await store.apply(late.id, {
+      from: ['running'],
+      to: 'waiting',
+      lease: late.lease,
+      questions: { q: 1 },
+      waitMs: 10,
+    });
+    const early = await aJobThatIs(store, 'waiting');
+    await pause(20);
+    assert.deepEqual((await sweep(store)).moved, [late.id]);
+    const ended = await store.get(late.id, who());
+    assert.deepEqual([ended?.status, ended?.error?.code], ['failed', 'INPUT_TIMEOUT']);
+    assert.equal((await store.get(early.id, who()))?.status, 'waiting');
+  });
+
+  test('a job whose tool no living worker knows for long enough ends and says so', async (t) => {
+    const store = await open(t);
+    const fax = await store.insert(aJob({ tool: 'fax' }), 0);
+    const print = await store.insert(aJob({ tool: 'print' }), 0);
+    await sweep(store, { toolMissingMs: 0 });
+    await sweep(store, { toolMissingMs: 0 });
+    assert.equal((await store.get(fax.id, who()))?.status, 'queued', 'no worker lives at all');
+    await store.beat({ id: 'wrk_1', process: self(), supervisor: self(), tools: ['print'] });
+    assert.deepEqual((await sweep(store, { toolMissingMs: 30 })).moved, []);
+    await pause(40);
+    assert.deepEqual((await sweep(store, { toolMissingMs: 30 })).moved, [fax.id]);
+    const ended = await store.get(fax.id, who());
+    assert.deepEqual([ended?.status, ended?.error?.code], ['failed', 'TOOL_UNAVAILABLE']);
+    assert.equal((await store.get(print.id, who()))?.status, 'queued');
+  });
+
+  test('a tool that is known again in time keeps its jobs', async (t) => {
+    const store = await open(t);
+    await store.insert(aJob({ tool: 'fax' }), 0);
+    const worker = { process: self(), supervisor: self() };
+    await store.beat({ ...worker, id: 'wrk_1', tools: ['print'] });
+    await sweep(store, { toolMissingMs: 20 });
+    await store.beat({ ...worker, id: 'wrk_2', tools: ['fax'] });
+    await pause(30);
+    assert.deepEqual((await sweep(store, { toolMissingMs: 20 })).moved, []);
+    await store.beat({ ...worker, id: 'wrk_2', tools: [] });
+    assert.deepEqual((await sweep(store, { toolMissingMs: 20 })).moved, [], 'counted anew');
+  });
+
+  test('a resting job of an unknown tool ends as well', async (t) => {
+    const store = await open(t);
+    const job = await aJobThatIs(store, 'running', { tool: 'fax' });
+    await applied(store, job, { ...handBack(job), delayMs: 600_000 });
+    await store.beat({ id: 'wrk_2', process: self(), supervisor: self(), tools: ['print'] });
+    await sweep(store, { toolMissingMs: 0 });
+    await pause(2);
+    assert.deepEqual((await sweep(store, { toolMissingMs: 0 })).moved, [job.id]);
+  });
+
+  test('final jobs are purged after their retention, at most a hundred at a time', async (t) => {
+    const store = await open(t);
+    for (let i = 0; i < 130; i += 1) await store.insert(aJob(), 0);
+    const { jobs } = await claim(store, { limit: 130 });
+    await Promise.all(
+      jobs.slice(0, 120).map((job) => store.apply(job.id, complete(job, '{}', []))),
+    );
+    await store.insert(aJob(), 0);
+    assert.equal((await sweep(store)).purged, 0);
+    await pause(5);
+    const steps: number[] = [];
+    for (let i = 0; i < 3; i += 1) steps.push((await sweep(store, { retentionMs: 1 })).purged);
+    assert.deepEqual(steps, [100, 20, 0]);
+    assert.equal(await store.get(jobs[0]?.id ?? '', who()), null);
+    const left = await store.list({ who: who(), status: null, tool: null, before: null, limit: 101 });
+    assert.deepEqual(left.map(({ status }) => status).toSorted(), [
+      'queued',
+      ...Array.from({ length: 10 }, () => 'running'),
+    ]);
+  });
+}

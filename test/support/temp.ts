@@ -1,0 +1,26 @@
+/** Folders and stores that end with their test. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openStore, type OpenStoreOptions } from '../../src/sqlite.ts';
+import type { Store } from '../../src/store/store.ts';
+
+/** The part of a test's context that is needed to clean up after it. */
+export interface Ending {
+  after(work: () => Promise<void> | void): void;
+}
+
+/** A fresh folder, removed after the test. */
+export function tempFolder(t: Ending): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mcp-async-jobs-test-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A store on a fresh file, closed and removed after the test. */
+export async function tempStore(t: Ending, options: OpenStoreOptions = {}): Promise<Store> {
+  const folder = tempFolder(t);
+  const store = await openStore(join(folder, 'jobs.db'), options);
+  t.after(() => store.close());
+  return store;
+}

@@ -43,6 +43,6 @@ async function download(job: JobState): Promise<string[]> {
   const { download_url: address } = job.result as { readonly download_url: string };
   const response = await fetch(address, { headers });
   if (!response.ok) throw new Error(`${address} answered ${response.status}.`);
-  const rows = parse(await response.text(), { columns: true }) as { readonly code: string }[];
+  const rows = parse<{ readonly code: string }>(await response.text(), { columns: true });
   return rows.map(({ code }) => code);
 }

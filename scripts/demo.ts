@@ -156,7 +156,7 @@ function report({ jobs, codes }: Found): void {
   for (const { job_id: id, status, attempts, runs } of jobs) {
     const how = open.has(id) ? 'open at the kill' : 'done before the kill';
     say(
-      `  ${id}  ${status}, ${String(runs)} run(s), ${String(attempts)} failed attempt(s), ${how}`,
+      `  ${id}  ${status}, ${JSON.stringify(runs)} run(s), ${JSON.stringify(attempts)} failed attempt(s), ${how}`,
     );
   }
   const distinct = new Set(codes.flat()).size;

@@ -26,6 +26,12 @@ interface Dev {
   readonly url: string;
 }
 
+/** Of what a tool has made: a job, or something of the application. */
+interface Ids {
+  readonly id: string;
+  readonly job_id: string;
+}
+
 dev().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error);
   process.exit(1);
@@ -74,31 +80,30 @@ async function seed({ store, made, url }: Dev): Promise<string> {
   );
   const requestInit = { headers: { authorization: `Bearer ${made.token}` } };
   await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }));
-  const call = async (name: string, args: Body = {}): Promise<Body> => {
+  const call = async (name: string, args: Body = {}): Promise<Ids> => {
     const { isError, structuredContent } = await client.callTool({ name, arguments: args });
     if (isError === true) throw new Error(`${name}: ${JSON.stringify(structuredContent)}`);
-    return (structuredContent as { readonly data: Body }).data;
+    return (structuredContent as { readonly data: Ids }).data;
   };
   const project = await call('create_project', { name: 'Dev project' });
   const plan = await call('create_plan', {
-    project_id: project['id'] ?? null,
+    project_id: project.id,
     name: 'Monthly membership',
     price: '29.00',
     currency: 'USD',
     billing_cycle: 'months',
     billing_cycle_count: 1,
   });
-  const plan_id = String(plan['id']);
-  const batch = { plan_id, export_type: 'file', expiry_preset: 'no_expiry' };
+  const batch = { plan_id: plan.id, export_type: 'file', expiry_preset: 'no_expiry' };
   await call('bulk_generate_access_codes', { ...batch, quantity: 250 });
   for (const name of ['quick', 'failing', 'flaky', 'slow', 'never_ending', 'nobodys_job']) {
     await call(name);
   }
   const unwanted = await call('nobodys_job');
   const who = { team: made.team_id, owner: made.owner_id, abilities: ['*'] };
-  await store.applyAs(String(unwanted['job_id']), who, cancel(newId('req')));
+  await store.applyAs(unwanted.job_id, who, cancel(newId('req')));
   await client.close();
-  return plan_id;
+  return plan.id;
 }
 
 function announce({ made, url }: Dev, planId: string, folder: string): void {

@@ -65,7 +65,7 @@ async function ownDefinitions(file: string): Promise<Pick<Application, 'definiti
   try {
     return { definitions: definitionsOf((await import(jobs.href)) as object), parts: { jobs } };
   } catch (error) {
-    const message = `${path} cannot be used: ${error instanceof Error ? error.message : error}`;
+    const message = `${path} cannot be used: ${error instanceof Error ? error.message : String(error)}`;
     throw new CliError('JOBS_FILE', message, { remediation });
   }
 }

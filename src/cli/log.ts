@@ -5,6 +5,7 @@ import { pino, type DestinationStream } from 'pino';
 import { isBody } from '../client/answers.ts';
 import type { Logger } from '../job/log.ts';
 import { printable } from '../job/schema.ts';
+import { shown } from './output.ts';
 import type { LogLevel } from './log-level.ts';
 
 /** Nobody should log these; should somebody, they do not reach the log. */
@@ -49,10 +50,8 @@ export function readable(line: string): string {
   const event: unknown = JSON.parse(line);
   if (!isBody(event)) return line.trimEnd();
   const { level, time, msg, ...fields } = event;
-  const facts = Object.entries(fields).map(
-    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
-  );
+  const facts = Object.entries(fields).map(([key, value]) => `${key}=${shown(value)}`);
   const at = typeof time === 'string' ? time.slice(11, 19) : '';
-  const text = [at, String(level).padEnd(5), String(msg ?? ''), ...facts].join(' ');
+  const text = [at, shown(level).padEnd(5), shown(msg ?? ''), ...facts].join(' ');
   return printable(text, 1_000);
 }

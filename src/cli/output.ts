@@ -17,6 +17,11 @@ export function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+/** A value in a line of text. */
+export function shown(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value ?? null);
+}
+
 /** Rows under their headings, each column as wide as its widest cell. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const safe = [headings, ...rows].map((row) => row.map((cell) => printable(cell, 200)));

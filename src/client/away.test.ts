@@ -38,9 +38,10 @@ function aServer(polls: number): () => Promise<Server> {
     );
     return mcp;
   });
+  const listener = getRequestListener((request) => handler.fetch(request));
   let port = 0;
   return async () => {
-    const server = createServer(getRequestListener((request) => handler.fetch(request)));
+    const server = createServer((incoming, outgoing) => void listener(incoming, outgoing));
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
     ({ port } = server.address() as AddressInfo);

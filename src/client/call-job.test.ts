@@ -46,7 +46,7 @@ function aClient(script: Record<string, Step[]>, called: string[] = []): ToolCal
       const step = steps.length > 1 ? steps.shift() : steps[0];
       if (step === undefined) throw new Error(`no step for ${name}`);
       if (step instanceof Error) throw step;
-      return await Promise.resolve(step);
+      return step;
     },
   };
 }
@@ -69,7 +69,7 @@ test('asks every second, then every five, then every thirty', async () => {
   const client: ToolCaller = {
     callTool: async ({ name }) => {
       if (name === 'get_job_status') asked.push(pace.at() / 1_000);
-      return await Promise.resolve(pace.at() >= 150_000 ? completed : queued());
+      return pace.at() >= 150_000 ? completed : queued();
     },
   };
   assert.deepEqual(await make(client, pace), { count: 250 });

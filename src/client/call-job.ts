@@ -104,7 +104,7 @@ export async function finalState(
   client: ToolCaller,
   { jobId, known, options }: Resumption,
 ): Promise<JobState> {
-  return await new Patience(options, REAL_PACE).untilFinal(jobId, known, lookAt(client, jobId));
+  return new Patience(options, REAL_PACE).untilFinal(jobId, known, lookAt(client, jobId));
 }
 
 function lookAt(client: ToolCaller, jobId: string): Attempt<JobState> {

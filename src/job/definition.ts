@@ -186,7 +186,7 @@ export function defineJob<In extends Schema, Out extends Schema, Carry extends J
 ): JobDefinition<In, Out, Carry> {
   const problems = problemsOf(options);
   if (problems.length > 0) {
-    throw new TypeError(`defineJob(${String(options?.name)}): ${problems.join(' ')}`);
+    throw new TypeError(`defineJob(${options.name}): ${problems.join(' ')}`);
   }
   const { name } = options;
   return Object.freeze({
@@ -230,7 +230,9 @@ function problemsOf(options: Partial<Record<keyof JobOptions<Schema, Schema, Jso
 function outOfRange(problems: string[], name: string, value: unknown, min: number, max: number) {
   if (value === undefined) return;
   if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-    problems.push(`\`${name}\` is ${String(value)}; it must be a whole number in ${min}..${max}.`);
+    problems.push(
+      `\`${name}\` is ${JSON.stringify(value)}; it must be a whole number in ${min}..${max}.`,
+    );
   }
 }
 

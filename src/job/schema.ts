@@ -29,7 +29,7 @@ export function jsonSchemaOf(schema: Schema, side: 'input' | 'output', what: str
   const { $schema: _, ...json } = convert({ target: 'draft-2020-12' }) as Record<string, Json>;
   if (json['type'] !== undefined && json['type'] !== 'object') {
     throw new TypeError(
-      `${what} describes a ${String(json['type'])}. Wrap it in an object schema.`,
+      `${what} describes ${JSON.stringify(json['type'])}. Wrap it in an object schema.`,
     );
   }
   const closed = side === 'input' && isPlainObject(json) ? { additionalProperties: false } : {};

@@ -76,14 +76,17 @@ class Slot {
   #start(): void {
     const process = new WorkerProcess(this.#options, this.#onClaimed);
     this.process = process;
-    void process.ended.then(() => {
-      this.process = null;
-      if (this.#isStopping) return;
-      this.#quickDeaths = process.ageMs < QUICK_DEATH_MS ? this.#quickDeaths + 1 : 0;
-      const delayMs = Math.min(RESTART_MAX_MS, 50 * 2 ** Math.max(0, this.#quickDeaths - 1));
-      this.#options.log.warn({ pid: process.pid, delayMs }, 'a worker has ended; restarting it');
-      this.#restart = setTimeout(() => this.#start(), delayMs);
-    });
+    void this.#follow(process);
+  }
+
+  async #follow(process: WorkerProcess): Promise<void> {
+    await process.ended;
+    this.process = null;
+    if (this.#isStopping) return;
+    this.#quickDeaths = process.ageMs < QUICK_DEATH_MS ? this.#quickDeaths + 1 : 0;
+    const delayMs = Math.min(RESTART_MAX_MS, 50 * 2 ** Math.max(0, this.#quickDeaths - 1));
+    this.#options.log.warn({ pid: process.pid, delayMs }, 'a worker has ended; restarting it');
+    this.#restart = setTimeout(() => this.#start(), delayMs);
   }
 
   async stop(graceMs: number): Promise<void> {

@@ -226,6 +226,20 @@ test('after the export window a batch cannot be exported, and its codes are wipe
   assert.equal((await server.data(token, 'redeem_access_code', still)).plan_id, plan_id);
 });
 
+test('worker processes are given the key and make codes that the server can find', async () => {
+  const apart = await served({}, { inProcess: false, workers: 1 });
+  try {
+    const who = await apart.token();
+    const plan = await planOf(apart, who);
+    const { codes } = await apart.batch(who, batchOf(plan.plan_id, 1_000));
+    assert.equal(new Set(codes).size, 1_000);
+    const spent = { code: codes[999], subscriber_id: 's' };
+    assert.equal((await apart.data(who, 'redeem_access_code', spent)).plan_id, plan.plan_id);
+  } finally {
+    await apart.close();
+  }
+});
+
 test('nothing but the export shows a code', async () => {
   const { job_id, codes } = await server.batch(token, batchOf(plan_id, 100));
   await server.data(token, 'redeem_access_code', { code: codes[0], subscriber_id: 'canary' });

@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { cli, running, type Ended, type Running } from '../../scripts/cli-process.ts';
 
@@ -16,7 +15,12 @@ export interface ServerOfATest {
   readonly call: (...args: readonly string[]) => Promise<Ended>;
 }
 
-export function aFolder(t: TestContext): string {
+/** A test, or the hooks of a whole file. */
+export interface Lifetime {
+  after(end: () => unknown): void;
+}
+
+export function aFolder(t: Lifetime): string {
   const folder = mkdtempSync(join(tmpdir(), 'mcp-async-jobs-test-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
@@ -24,7 +28,7 @@ export function aFolder(t: TestContext): string {
 
 /** Start a command that runs on; it is killed when the test ends. */
 export async function started(
-  t: TestContext,
+  t: Lifetime,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Running> {
@@ -41,7 +45,7 @@ export async function aToken(db: string, ...more: readonly string[]): Promise<st
   return (JSON.parse(stdout) as { readonly token: string }).token;
 }
 
-export async function aServer(t: TestContext, ...args: readonly string[]): Promise<ServerOfATest> {
+export async function aServer(t: Lifetime, ...args: readonly string[]): Promise<ServerOfATest> {
   const db = join(aFolder(t), 'jobs.db');
   const token = await aToken(db);
   const common = ['start', '--db', db, '--port', '0', '--json', '--rate-limit', '0'];

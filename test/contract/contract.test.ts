@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { pollDelayMs } from '../../src/index.ts';
 import { check } from './checks.ts';
 import { REQUIREMENT_IDS, REQUIREMENTS } from './requirements.ts';
-import { ControlledServer, type Granted } from './server.ts';
+import { ControlledServer, FLAGS, type Granted } from './server.ts';
 import type { Target } from './target.ts';
 
 /** Enough for a slow machine; each check bounds itself more tightly. */
@@ -23,7 +23,7 @@ let target: Target;
 let limitedTarget: Target;
 
 before(async () => {
-  server = new ControlledServer(['--rate-limit', '0']);
+  server = new ControlledServer(FLAGS);
   const { token, tokens } = server.grantAll();
   await server.start();
   target = targetOf(server, token, { tokens, control: server });

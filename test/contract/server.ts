@@ -18,6 +18,9 @@ const COMMAND = [
   fileURLToPath(new URL('../../bin/mcp-async-jobs.js', import.meta.url)),
 ];
 
+/** No limit on how much is asked, and few enough free codes that a preview has something to foretell. */
+export const FLAGS: readonly string[] = ['--rate-limit', '0', '--allotment', '20'];
+
 const LISTENS_WITHIN_MS = 45_000;
 const STOPS_WITHIN_MS = 12_000;
 
@@ -78,8 +81,12 @@ export class ControlledServer implements Control {
     };
   }
 
+  get #isRunning(): boolean {
+    return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   async serve(workers: number): Promise<void> {
-    if (this.#child !== null && this.#workers === workers) return;
+    if (this.#isRunning && this.#workers === workers) return;
     await this.stop();
     this.#workers = workers;
     await this.start();
@@ -161,7 +168,7 @@ export class ControlledServer implements Control {
   async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child;
     if (child === null) return;
-    if (child.exitCode === null && child.signalCode === null) {
+    if (this.#isRunning) {
       const exit = once(child, 'exit');
       if (signal === 'SIGTERM') child.kill(signal);
       else this.#signal(signal);

@@ -326,6 +326,7 @@ export const SPOILERS: Readonly<Record<RequirementId, Readonly<Record<string, Ma
     'has a result too early': onPoll((data) => (isFinal(data) ? data : { ...data, result: {} })),
   },
   R34: {
+    'foretells no cost': () => onData(PREVIEW, (data) => ({ ...data, will_bill_overage: false })),
     'has no preview': onTools((tools) => tools.filter(({ name }) => name !== PREVIEW)),
     'does not point to the preview': describe(SUBMIT, (text) => text.replaceAll(PREVIEW, 'it')),
   },

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { check } from './checks.ts';
 import { SpoilingProxy } from './proxy.ts';
 import { REQUIREMENT_IDS } from './requirements.ts';
-import { ControlledServer } from './server.ts';
+import { ControlledServer, FLAGS } from './server.ts';
 import { SPOILERS } from './spoilers.ts';
 import type { Target } from './target.ts';
 
@@ -25,7 +25,7 @@ let proxy: SpoilingProxy;
 let target: Target;
 
 before(async () => {
-  server = new ControlledServer(['--rate-limit', '0']);
+  server = new ControlledServer(FLAGS);
   const { token, tokens } = server.grantAll();
   await server.start();
   proxy = new SpoilingProxy(() => server.url);

@@ -28,7 +28,7 @@ export const ACCESS_CODE_MIGRATIONS: Migrations = {
       created_at INTEGER NOT NULL,
       UNIQUE (project_id, name)
     ) STRICT`,
-    `CREATE INDEX plans_team ON plans (team_id, project_id, id)`,
+    `CREATE INDEX plans_team ON plans (team_id, id)`,
     // One row per batch; 'sealed' holds its codes, encrypted, until the export window is over.
     `CREATE TABLE batches (
       id TEXT NOT NULL PRIMARY KEY,

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { bodyOf, isFinalState, jobIn, textOf, toolError } from '../../client/answers.ts';
 import { nearest } from '../../job/schema.ts';
 import type { CallerOptions } from '../connect.ts';
-import { CliError, EXIT_CODES_HELP } from '../exit.ts';
+import { CliError, EXIT, EXIT_CODES_HELP } from '../exit.ts';
 import { jsonOption, timeoutOption, tokenOption, urlOption } from '../options.ts';
 import { printJson, say } from '../output.ts';
 import { toolArguments } from '../tool-arguments.ts';
@@ -75,7 +75,8 @@ async function call(tool: string, pairs: readonly string[], options: CallOptions
 
 function unknownTool(tool: string, names: readonly string[]): CliError {
   const near = nearest(tool, names);
-  return new CliError('USAGE', `The server has no tool "${tool}".`, {
+  return new CliError('NO_SUCH_TOOL', `The server has no tool "${tool}".`, {
     remediation: near ? `Did you mean ${near}?` : `It has: ${names.join(', ')}.`,
+    exitCode: EXIT.toolError,
   });
 }

@@ -3,7 +3,7 @@ import { bodyOf, isBody, toolError, type Body } from '../../client/answers.ts';
 import type { CallerOptions } from '../connect.ts';
 import { EXIT_CODES_HELP } from '../exit.ts';
 import { jsonOption, numberOption, tokenOption, urlOption } from '../options.ts';
-import { printJson, printLine, say, table } from '../output.ts';
+import { printJson, printLine, say, shown, table } from '../output.ts';
 
 interface ListOptions extends CallerOptions {
   readonly status?: string;
@@ -69,7 +69,7 @@ async function list(options: ListOptions): Promise<void> {
   if (options.json === true) return printJson(body, true);
   const rows = Array.isArray(body['data']) ? (body['data'] as Body[]) : [];
   const columns = ['job_id', 'status', 'tool_name', 'enqueued_at', 'started_at', 'completed_at'];
-  const cells = rows.map((row) => columns.map((column) => String(row[column] ?? '-')));
+  const cells = rows.map((row) => columns.map((column) => shown(row[column] ?? '-')));
   printLine(table(columns, cells));
   const next = isBody(body['meta']) ? body['meta']['next_cursor'] : null;
   if (typeof next === 'string') say(`More: add --cursor ${next}`);
@@ -81,7 +81,7 @@ async function get(jobId: string, options: CallerOptions): Promise<void> {
 
 async function ask(options: CallerOptions, name: string, args: Body): Promise<Body> {
   const { withClient } = await import('../connect.ts');
-  return await withClient(options, async (client) => {
+  return withClient(options, async (client) => {
     const answer = await client.callTool({ name, arguments: args });
     if (answer.isError === true) throw toolError(name, answer);
     return bodyOf(answer) ?? {};

@@ -178,7 +178,7 @@ async function listen(
     leaseMs: options.leaseSeconds * 1_000,
     log,
   };
-  return await serve(given);
+  return serve(given);
 }
 
 function announce(options: StartOptions, serving: Serving): void {

@@ -88,8 +88,15 @@ export class Operations {
     const at = now();
     const { team, owner, tool } = job;
     const taken = this.#get(sql.TAKE_KEY, {
-      ...{ team, owner, tool, key: key.key, jobId: job.id, hash: key.hash, answer: key.answer },
-      ...{ expiresAt: at + key.ttlMs, now: at },
+      team,
+      owner,
+      tool,
+      key: key.key,
+      jobId: job.id,
+      hash: key.hash,
+      answer: key.answer,
+      expiresAt: at + key.ttlMs,
+      now: at,
     });
     if (!taken) return replayOf(this.#one(sql.KEY, { team, owner, tool, key: key.key, now: at }));
     this.insert(job, outstandingMax);

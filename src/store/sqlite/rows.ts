@@ -25,10 +25,10 @@ export function jobOf(row: Row): Job {
     requestId: row['request_id'] as string,
     result: row['result'] as Text,
     resultBytes: row['result_bytes'] as Whole,
-    error: parse<Failure>(row['error']),
-    progress: parse<Progress>(row['progress']),
-    questions: parse<Record<string, Json>>(row['questions']),
-    answers: parse<Record<string, Json>>(row['answers']),
+    error: parse(row['error']) as Failure | null,
+    progress: parse(row['progress']) as Progress | null,
+    questions: parse(row['questions']) as Record<string, Json> | null,
+    answers: parse(row['answers']) as Record<string, Json> | null,
     runs: row['runs'] as number,
     attempts: row['attempts'] as number,
     attemptsMax: row['attempts_max'] as number,
@@ -51,8 +51,8 @@ export function replayOf(row: Row): Replay {
   };
 }
 
-function parse<T>(text: unknown): T | null {
-  return text === null ? null : (JSON.parse(text as string) as T);
+function parse(text: unknown): unknown {
+  return text === null ? null : JSON.parse(text as string);
 }
 
 function stringify(value: unknown): Text {

@@ -185,7 +185,7 @@ export class SqliteStore implements Store {
       ? await this.#heavy.read(text, bindable(params))
       : await this.#read(text, bindable(params));
     // node:sqlite makes rows without a prototype, which surprises whoever compares them.
-    return rows.map((row) => ({ ...row })) as R[];
+    return rows.map((row) => Object.assign({}, row)) as R[];
   }
 
   /** A read that meets BUSY (another process recovers or closes the file) is retried. */

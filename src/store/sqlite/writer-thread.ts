@@ -2,7 +2,12 @@
  * The thread that writes. It owns the only writing connection of its process, so that no commit
  * ever runs on a thread that answers.
  */
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import {
+  parentPort,
+  receiveMessageOnPort,
+  workerData,
+  type MessagePort,
+} from 'node:worker_threads';
 import { monotonic, now } from '../../job/clock.ts';
 import type { Effect } from '../../job/effects.ts';
 import { JobError } from '../../job/errors.ts';
@@ -11,10 +16,9 @@ import { openWriter } from './connection.ts';
 import { GroupCommit, type Outcome } from './group-commit.ts';
 import { Operations } from './operations.ts';
 import { Sweep } from './sweep.ts';
-import type { Answer, Call, FromWriter, WriterOptions } from './writer.ts';
+import type { Answer, Call, FromWriter, Verb, WriterOptions } from './writer.ts';
 
-const port = parentPort;
-if (!port) throw new Error('writer-thread.ts runs as a worker thread only');
+const port = portOf(parentPort);
 const options = workerData as WriterOptions;
 
 const db = openWriter(options.path, 0);
@@ -37,39 +41,8 @@ const group = new GroupCommit(db, {
 });
 
 function post(message: { answers: Answer[]; changed: FromWriter['changed'] }): void {
-  port?.postMessage(message);
+  port.postMessage(message);
   answers = [];
-}
-
-/** What each verb does, inside the commit. */
-function work(call: Call): () => unknown {
-  const { verb, args } = call;
-  switch (verb) {
-    case 'insert':
-      return () => operations.insert(...(args as Parameters<Operations['insert']>));
-    case 'insertOnce':
-      return () => operations.insertOnce(...(args as Parameters<Operations['insertOnce']>));
-    case 'answer':
-      return () => operations.answer(...(args as Parameters<Operations['answer']>));
-    case 'claim':
-      return () => operations.claim(...(args as Parameters<Operations['claim']>));
-    case 'apply':
-      return () => operations.apply(...(args as Parameters<Operations['apply']>));
-    case 'write':
-      return () => operations.write(...(args as Parameters<Operations['write']>));
-    case 'renew':
-      return () => operations.renew(...(args as Parameters<Operations['renew']>));
-    case 'progress':
-      return () => operations.progress(...(args as Parameters<Operations['progress']>));
-    case 'beat':
-      return () => operations.beat(...(args as Parameters<Operations['beat']>));
-    case 'sweep':
-      return () => sweep.pass(...(args as Parameters<Sweep['pass']>));
-    case 'probe':
-      return () => probe.run(now());
-    case 'isChangedElsewhere':
-      return isChangedElsewhere;
-  }
 }
 
 const probe = db.prepare(
@@ -86,13 +59,34 @@ function isChangedElsewhere(): boolean {
   return changed;
 }
 
+function portOf(found: MessagePort | null): MessagePort {
+  if (found === null) throw new Error('writer-thread.ts runs as a worker thread only');
+  return found;
+}
+
+/** What each verb does, inside the commit. */
+const verbs: Readonly<Record<Verb, (...args: never[]) => unknown>> = {
+  insert: operations.insert.bind(operations),
+  insertOnce: operations.insertOnce.bind(operations),
+  answer: operations.answer.bind(operations),
+  claim: operations.claim.bind(operations),
+  apply: operations.apply.bind(operations),
+  write: operations.write.bind(operations),
+  renew: operations.renew.bind(operations),
+  progress: operations.progress.bind(operations),
+  beat: operations.beat.bind(operations),
+  sweep: sweep.pass.bind(sweep),
+  probe: () => probe.run(now()),
+  isChangedElsewhere,
+};
+
 function receive(calls: readonly Call[]): void {
   for (const call of calls) {
     group.add({
       verb: call.verb,
       queuedAt: monotonic(),
       effects: effectsOf(call),
-      work: work(call),
+      work: () => verbs[call.verb](...(call.args as never[])),
       settle: (outcome) => answers.push(toAnswer(call.id, outcome)),
     });
   }
@@ -124,7 +118,7 @@ port.on('message', (calls: readonly Call[] | 'close') => {
 
 function run(): void {
   scheduled = false;
-  for (let more = receiveMessageOnPort(port!); more; more = receiveMessageOnPort(port!)) {
+  for (let more = receiveMessageOnPort(port); more; more = receiveMessageOnPort(port)) {
     if (more.message === 'close') return close();
     receive(more.message as readonly Call[]);
   }
@@ -141,7 +135,7 @@ function close(): void {
   while (!group.isIdle) group.commit();
   if (answers.length > 0) post({ answers, changed: [] });
   db.close();
-  port?.close();
+  port.close();
 }
 
 port.postMessage({ ready: true } satisfies FromWriter);

@@ -5,14 +5,17 @@
 import { Worker } from 'node:worker_threads';
 import type { NewJob } from '../src/job/job.ts';
 
+/** A table with nothing but a primary key, or the one that `openStore` has made in this file. */
+export type BareTable = 'plain' | 'ours';
+
 export class BareCommit {
   readonly #thread: Worker;
   readonly #resolvers = new Map<string, () => void>();
   #outgoing: NewJob[] = [];
 
-  constructor(path: string) {
+  constructor(path: string, table: BareTable) {
     this.#thread = new Worker(new URL('./bare-commit-thread.ts', import.meta.url), {
-      workerData: path,
+      workerData: { path, table },
     });
     this.#thread.on('message', (ids: readonly string[]) => {
       for (const id of ids) {

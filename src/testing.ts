@@ -130,6 +130,7 @@ function jobFor(
     carry: JSON.stringify(carry),
     requestId: 'req_test',
     result: null,
+    resultBytes: null,
     error: null,
     progress: null,
     questions: null,

@@ -4,12 +4,12 @@
 import { existsSync } from 'node:fs';
 import { openStore } from '../sqlite.ts';
 import type { Store } from '../store/store.ts';
-import { CliError } from './exit.ts';
+import { CliError, localError } from './exit.ts';
 
 /**
  * Open the store, use it, and close it. Another process may be serving on it meanwhile.
  *
- * @throws CliError when the file is missing and must be there
+ * @throws CliError for everything that goes wrong, also when the file is missing and must be there
  */
 export async function withStore<T>(
   { db, mustExist }: { readonly db: string; readonly mustExist: boolean },
@@ -20,10 +20,14 @@ export async function withStore<T>(
       remediation: 'Name it with --db or MCP_ASYNC_JOBS_DB; `start` makes one.',
     });
   }
-  const store = await openStore(db, { isGuest: true });
   try {
-    return await use(store);
-  } finally {
-    await store.close();
+    const store = await openStore(db, { isGuest: true });
+    try {
+      return await use(store);
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    throw localError(error, db);
   }
 }

@@ -13,7 +13,7 @@ import { openStore } from '../sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { ApplicationOptions } from './application-options.ts';
 import { takeSecret } from './environment.ts';
-import { CliError } from './exit.ts';
+import { CliError, localError } from './exit.ts';
 
 export interface Application {
   readonly store: Store;
@@ -25,7 +25,7 @@ export interface Application {
 /**
  * Open the store and make what runs on it ready.
  *
- * @throws CliError or JobError that says what is wrong; the store is closed again
+ * @throws CliError that says what is wrong; the store is closed again
  */
 export async function openApplication(
   options: ApplicationOptions,
@@ -36,7 +36,9 @@ export async function openApplication(
   takeSecret('MCP_ASYNC_JOBS_TOKEN');
   const own = jobs === undefined ? null : await ownDefinitions(jobs);
   const migrations = own === null ? [ACCESS_CODE_MIGRATIONS] : [];
-  const store = await openStore(db, { migrations, log, isGuest });
+  const store = await openStore(db, { migrations, log, isGuest }).catch((error: unknown) => {
+    throw localError(error, db);
+  });
   try {
     if (own !== null) return { store, hasAccessCodes: false, ...own };
     const parts = await accessCodes(store, {
@@ -51,7 +53,7 @@ export async function openApplication(
     return { store, definitions, hasAccessCodes: true, parts };
   } catch (error) {
     await store.close();
-    throw error;
+    throw localError(error, db);
   }
 }
 

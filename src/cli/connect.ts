@@ -3,6 +3,7 @@
  */
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { troubleOf } from '../client/trouble.ts';
+import { CliError } from './exit.ts';
 import { packageVersion } from './version.ts';
 
 export interface CallerOptions {
@@ -35,7 +36,13 @@ export async function withClient<T>(
   }
 }
 
+/** @throws CliError for a text that no header can carry; it is not in the message */
 export function authorization(token: string | undefined): Record<string, string> {
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
+    throw new CliError('USAGE', 'The token has characters that no token has, or it is empty.', {
+      remediation: 'Give it whole and without quotes or line breaks.',
+    });
+  }
   return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }
 

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { JobError } from '../job/errors.ts';
-import { CliError, errorLine, errorText, exitCodeOf, FailedJob } from './exit.ts';
+import { CliError, errorLine, errorText, exitCodeOf, FailedJob, localError } from './exit.ts';
 
 test('every kind of ending has its exit code', () => {
   const cases: readonly (readonly [unknown, number])[] = [
     [new CliError('USAGE', 'No.'), 1],
     [new Error('surprise'), 1],
-    [new JobError('STORE_BUSY'), 1],
+    [localError(new JobError('VALIDATION_FAILED'), 'a.db'), 1],
+    [localError(new Error('file is not a database'), 'a.db'), 1],
     [new FailedJob(new JobError('RATE_LIMITED')), 2],
     [new JobError('AUTHENTICATION_REQUIRED'), 3],
     [new JobError('TOKEN_MISSING_ABILITY'), 3],

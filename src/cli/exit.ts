@@ -46,6 +46,19 @@ export class CliError extends Error {
   }
 }
 
+/** What went wrong at the database itself: no tool refused anything, so it ends with 1. */
+export function localError(thrown: unknown, db: string): unknown {
+  if (thrown instanceof CliError || thrown instanceof CommanderError) return thrown;
+  if (thrown instanceof JobError && thrown.code !== 'INTERNAL_ERROR') {
+    return new CliError(thrown.code, thrown.message, { remediation: thrown.remediation });
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const isTold = thrown instanceof JobError;
+  return new CliError('DATABASE', isTold ? message : `${db} cannot be used: ${message}.`, {
+    remediation: 'Correct that, and run the command again.',
+  });
+}
+
 /** The error of a job that has ended badly, which is not an error of the call that asked. */
 export class FailedJob extends Error {
   override readonly name = 'FailedJob';
@@ -64,15 +77,12 @@ const BY_CODE: Readonly<Record<string, number>> = {
   WAIT_TIMEOUT: EXIT.waitTimedOut,
 };
 
-/** What an operator's command meets at the database itself is no tool's error. */
-const OF_THE_STORE = /^STORE_/;
-
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CliError || error instanceof CommanderError) return error.exitCode;
   if (error instanceof FailedJob) {
     return error.failure.code === 'JOB_CANCELLED' ? EXIT.cancelled : EXIT.jobFailed;
   }
-  if (!(error instanceof JobError) || OF_THE_STORE.test(error.code)) return EXIT.usage;
+  if (!(error instanceof JobError)) return EXIT.usage;
   return BY_CODE[error.code] ?? EXIT.toolError;
 }
 

@@ -1,19 +1,10 @@
 /**
- * The terminal. Each command has a file in commands/; this one knows what they share: help,
- * errors and exit codes.
+ * The entry of the command line: what every command shares when it goes wrong.
  */
-import { Command, CommanderError } from 'commander';
-import { callCommand } from './commands/call.ts';
-import { codesCommand } from './commands/codes.ts';
-import { jobsCommand } from './commands/jobs.ts';
-import { startCommand } from './commands/start.ts';
-import { tokenCommand } from './commands/token.ts';
-import { watchCommand } from './commands/watch.ts';
-import { workerCommand } from './commands/worker.ts';
-import { ENVIRONMENT_HELP } from './environment.ts';
-import { errorLine, errorText, EXIT_CODES_HELP, exitCodeOf } from './exit.ts';
+import { CommanderError } from 'commander';
+import { errorLine, errorText, exitCodeOf } from './exit.ts';
 import { say } from './output.ts';
-import { packageVersion } from './version.ts';
+import { program } from './program.ts';
 
 /**
  * Run a command line; sets `process.exitCode`.
@@ -36,34 +27,4 @@ export async function main(argv: string[]): Promise<void> {
     const asJson = argv.includes('--json') || argv.includes('--jsonl');
     say(asJson ? errorLine(error) : errorText(error));
   }
-}
-
-function program(): Command {
-  const command = new Command('mcp-async-jobs')
-    .description('Durable asynchronous tool calls for MCP servers')
-    .version(packageVersion())
-    .addHelpText(
-      'after',
-      `
-Administration opens the database (start, worker, token); the other commands speak to a running
-server by --url and --token.
-
-Examples:
-  mcp-async-jobs start
-  mcp-async-jobs token create --team Club --owner ada --ability '*'
-  mcp-async-jobs call list_plans
-  mcp-async-jobs watch mjb_01HX...
-${ENVIRONMENT_HELP}
-${EXIT_CODES_HELP}`,
-    );
-  const commands = [startCommand, workerCommand, tokenCommand, callCommand, jobsCommand];
-  for (const make of [...commands, watchCommand, codesCommand]) command.addCommand(make());
-  throwInsteadOfExit(command);
-  return command;
-}
-
-/** Commander ends the process on its own; here every command ends in `main`. */
-function throwInsteadOfExit(command: Command): void {
-  command.exitOverride().configureOutput({ outputError: () => {} });
-  for (const one of command.commands) throwInsteadOfExit(one);
 }

@@ -61,7 +61,10 @@ export interface ServeOptions {
   readonly allowOrigins?: readonly string[];
   /** Take the client's address from `X-Forwarded-For`. Default false. */
   readonly trustProxy?: boolean;
-  /** Requests a minute per token; 0 is off. Default 120. */
+  /**
+   * Requests a minute per token; 0 turns this off, and with it the limit of 5 a minute per address
+   * without a valid token. Default 120.
+   */
   readonly rateLimit?: number;
   /** Open jobs per team; 0 is off. Default 1,000. */
   readonly maxOutstanding?: number;

@@ -66,8 +66,8 @@ function start(parts: Parts, server: Server, port: number): Serving {
   const { log, retentionMs } = checked;
   const here = `http://${urlHost(checked.host)}:${port}`;
   const publicUrl = checked.publicUrl ?? here;
+  const { endpoint, listener } = answers(parts, publicUrl, (seen) => workers.whyIdle(seen));
   const workers = startWorkers(parts);
-  const { endpoint, listener } = answers(parts, publicUrl, workers);
   server.on('request', listener);
   const stopSweeper = startSweeper({ store, retentionMs, log });
   const stopHousekeeping = checked.maintain && keepHouse(checked.maintain, store, log);
@@ -97,7 +97,7 @@ function start(parts: Parts, server: Server, port: number): Serving {
 function answers(
   { checked, definitions, store }: Parts,
   publicUrl: string,
-  workers: Workers,
+  whyIdle: Workers['whyIdle'],
 ): { endpoint: McpEndpoint; listener: RequestListener } {
   const { log, settings, maxOutstanding } = checked;
   const docsUrl = `${publicUrl}/errors`;
@@ -105,8 +105,8 @@ function answers(
   const queue: QueueContext = { store, definitions, settings, maxOutstanding, log };
   const endpoint = mcpEndpoint({ ...checked, queue, limits, publicUrl, docsUrl });
   const unready = async (): Promise<readonly string[]> => {
-    const { writable, workers: seen } = await store.health();
-    const reasons = [writable ? null : 'the store takes no writes', workers.whyIdle(seen)];
+    const { writable, workers } = await store.health();
+    const reasons = [writable ? null : 'the store takes no writes', whyIdle(workers)];
     return reasons.filter((reason) => reason !== null);
   };
   const rest = site({ ...checked, store, limits, publicUrl, docsUrl, unready });

@@ -65,6 +65,11 @@ export function defineStatement<P extends Params, R = Record<string, unknown>>(
       );
     }
   }
+  if (texts.some((text) => /\bor\s+rollback\b/i.test(text))) {
+    throw new TypeError(
+      `Statement "${name}" says OR ROLLBACK, which would undo the writes of others. Use OR ABORT.`,
+    );
+  }
   const sql = { ...(sqlite && { sqlite }), ...(postgres && { postgres }) };
   const make = (rows: P | readonly P[], given?: { readonly expect?: number }): Effect => ({
     name,
@@ -73,4 +78,30 @@ export function defineStatement<P extends Params, R = Record<string, unknown>>(
     ...(given?.expect !== undefined && { expect: given.expect }),
   });
   return Object.assign(make, { statement: name, sql, heavy });
+}
+
+/**
+ * Why a list of effects cannot be kept as data, or null when it can.
+ *
+ * @returns a clause such as `"insert_page" gives :n a function`
+ */
+export function whyNotEffects(effects: readonly unknown[]): string | null {
+  if (!Array.isArray(effects)) return 'they are not a list';
+  for (const effect of effects) {
+    if (typeof effect !== 'object' || effect === null || !('rows' in effect)) {
+      return 'one is not a statement called with its rows';
+    }
+    const { name, rows } = effect as Effect;
+    for (const [key, value] of rows.flatMap((row) => Object.entries(row))) {
+      if (!isParam(value)) {
+        return `"${name}" gives :${key} ${value === undefined ? "undefined" : whatIs(value)}`;
+      }
+    }
+  }
+  return null;
+}
+
+function isParam(value: unknown): boolean {
+  if (value === null || value instanceof Uint8Array) return true;
+  return ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
 }

@@ -40,9 +40,9 @@ function findInObject(value: object, path: string, above: Set<object>): string |
       }
       return null;
     }
-    const prototype: unknown = Object.getPrototypeOf(value);
+    const prototype = Object.getPrototypeOf(value) as object | null;
     if (prototype !== null && prototype !== Object.prototype) {
-      return `at ${path}: a ${value.constructor.name}`;
+      return `at ${path}: ${nameOfClass(prototype)}`;
     }
     for (const [key, item] of Object.entries(value)) {
       // An absent member and one that is undefined are the same thing to JSON.
@@ -53,4 +53,9 @@ function findInObject(value: object, path: string, above: Set<object>): string |
   } finally {
     above.delete(value);
   }
+}
+
+function nameOfClass(prototype: object): string {
+  const { constructor } = prototype;
+  return typeof constructor === 'function' ? `a ${constructor.name}` : 'an object of an unknown class';
 }

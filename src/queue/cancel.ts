@@ -26,10 +26,9 @@ export async function cancel(
   const applied = await context.store.applyAs(id, who, cancelled(requestId));
   if (applied.outcome === 'applied') {
     context.log.info({ request_id: requestId, job_id: id }, 'job cancelled');
-    return { job: applied.job, changed: true };
   }
   const own: Who = { ...who, abilities: who.abilities.filter((ability) => ability !== VIEW_ANY) };
   const job = await context.store.get(id, own);
   if (job === null || !isFinal(job.status)) unknownJob();
-  return { job, changed: false };
+  return { job, changed: applied.outcome === 'applied' };
 }

@@ -59,7 +59,7 @@ export interface Held {
 }
 
 export type Applied =
-  | { readonly outcome: 'applied'; readonly job: Job }
+  | { readonly outcome: 'applied'; readonly status: Status }
   /** The job has moved on; nothing was written. */
   | { readonly outcome: 'stale' }
   /** An `expect` was not met; nothing was written. */
@@ -100,7 +100,7 @@ export type PayloadKind = 'input' | 'result';
 export interface WorkStore {
   /** Make the worker known, or say that it still lives. */
   beat(worker: WorkerIdentity): Promise<void>;
-  /** Take due jobs of known tools, oldest turn first; each becomes `running` under a fresh lease. */
+  /** Take due jobs: known tools take turns, and teams within a tool. Each becomes `running` under a fresh lease. */
   claim(request: ClaimRequest): Promise<Claimed>;
   /** One guarded write, with its effects in the same transaction. */
   apply(id: string, change: Change): Promise<Applied>;

@@ -17,15 +17,18 @@ export interface Ending {
 }
 
 /**
- * The change for each held job. A run past its deadline is to blame, else the only one that had
+ * The change for each held job. A run past its deadline is to blame; else a handler that went on
+ * after its job had been taken from it (the guardian ends such a process); else the only one that had
  * begun. If several had, nobody knows: each is handed back to run alone until one is to blame.
  */
 export function changesAfterDeath(ending: Ending): ReadonlyMap<string, Change> {
   const begun = ending.held.filter(({ lease }) => ending.begun.has(lease ?? ''));
+  const leases = new Set(ending.held.map(({ lease }) => lease));
+  const hasStray = [...ending.begun.keys()].some((lease) => !leases.has(lease));
   const overdue = begun.filter(
     ({ lease }) => (ending.begun.get(lease ?? '') ?? Infinity) < ending.at,
   );
-  const suspects = ending.wasOrdered ? [] : overdue.length > 0 ? overdue : begun;
+  const suspects = ending.wasOrdered ? [] : overdue.length > 0 ? overdue : hasStray ? [] : begun;
   const isClear = suspects.length === 1 || overdue.length > 0;
   return new Map(
     ending.held.map((job) => {

@@ -18,7 +18,8 @@ import { monotonic } from '../job/clock.ts';
 type Level = 'debug' | 'info' | 'warn' | 'error';
 
 const guardian = new Thread(neighbourUrl(import.meta.url, './guardian-thread'), {
-  workerData: { supervisor: process.ppid },
+  // Told, not looked up: a supervisor that died during the start would never be missed.
+  workerData: { supervisor: Number(process.argv[2]) },
   resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
   name: 'guardian',
 });

@@ -14,6 +14,7 @@ export class ProgressWriter {
   readonly #log: Logger;
   #latest: Progress | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #isClosed = false;
 
   constructor(store: Pick<WorkStore, 'progress'>, held: Held, log: Logger) {
     this.#store = store;
@@ -22,6 +23,7 @@ export class ProgressWriter {
   }
 
   set(progress: Progress): void {
+    if (this.#isClosed) return;
     this.#latest = progress;
     if (this.#timer) return;
     this.#write();
@@ -31,6 +33,7 @@ export class ProgressWriter {
 
   /** Write what is left. Called before the end of the run is written, so that it still may. */
   close(): void {
+    this.#isClosed = true;
     if (this.#timer) clearInterval(this.#timer);
     this.#write();
   }

@@ -9,7 +9,7 @@ import {
   type JobContext,
   type Question,
 } from '../job/definition.ts';
-import type { Effect } from '../job/effects.ts';
+import { whyNotEffects, type Effect } from '../job/effects.ts';
 import { JobError } from '../job/errors.ts';
 import type { Job, Progress } from '../job/job.ts';
 import { whyNotJson, type Json } from '../job/json.ts';
@@ -148,7 +148,14 @@ async function checked(
       message: `The result of "${definition.name}" does not fit its output schema: ${issue.message}`,
     });
   }
-  return { result: JSON.stringify(value), effects: isCompleted ? returned.effects : [] };
+  const effects = isCompleted ? returned.effects : [];
+  const whyNot = whyNotEffects(effects);
+  if (whyNot) {
+    throw new JobError('RESULT_INVALID', {
+      message: `The effects of "${definition.name}" cannot be written: ${whyNot}. Give job.complete a list of statements called with rows of text, numbers, booleans, null and Uint8Array.`,
+    });
+  }
+  return { result: JSON.stringify(value), effects };
 }
 
 /** For the log only: the kind of an error and where it was thrown, in the operator's hands. */

@@ -42,11 +42,15 @@ export class WorkerProcess {
   constructor(options: SuperviseOptions, onClaimed: () => void) {
     this.#options = options;
     this.#onClaimed = onClaimed;
-    this.#child = fork(fileURLToPath(neighbourUrl(import.meta.url, './child')), {
-      serialization: 'advanced',
-      // What a handler prints must not mix with what the server prints for programs.
-      stdio: ['ignore', 2, 2, 'ipc'],
-    });
+    this.#child = fork(
+      fileURLToPath(neighbourUrl(import.meta.url, './child')),
+      [String(process.pid)],
+      {
+        serialization: 'advanced',
+        // What a handler prints must not mix with what the server prints for programs.
+        stdio: ['ignore', 2, 2, 'ipc'],
+      },
+    );
     this.pid = this.#child.pid;
     this.#child.on('message', (message: FromChild) => this.#receive(message));
     this.#child.on('error', (error) =>

@@ -107,7 +107,7 @@ export class Worker {
       for (let more = true; more && !this.#isStopping;) {
         this.#claimAgain = false;
         const limit = concurrency - this.#runs.size;
-        if (limit <= 0) break;
+        if (limit <= 0 || [...this.#runs.values()].some(({ job }) => job.alone)) break;
         const idle = this.#runs.size === 0;
         const request = { worker: id, tools: this.#tools, limit, leaseMs, idle };
         const { jobs, nextDueMs } = await store.claim(request);

@@ -1,9 +1,8 @@
 /** A server for one test, started by the command line itself and gone when the test is. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cli, running, type Ended, type Running } from '../../scripts/cli-process.ts';
+import { tempFolder, type Ending } from '../support/temp.ts';
 
 export const JOBS = fileURLToPath(new URL('./jobs.fixture.ts', import.meta.url));
 
@@ -15,25 +14,16 @@ export interface ServerOfATest {
   readonly call: (...args: readonly string[]) => Promise<Ended>;
 }
 
-/** A test, or the hooks of a whole file. */
-export interface Lifetime {
-  after(end: () => unknown): void;
-}
-
-export function aFolder(t: Lifetime): string {
-  const folder = mkdtempSync(join(tmpdir(), 'mcp-async-jobs-test-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
 /** Start a command that runs on; it is killed when the test ends. */
 export async function started(
-  t: Lifetime,
+  t: Ending,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Running> {
   const process = await running(args, { env });
-  t.after(() => process.kill());
+  t.after(async () => {
+    await process.kill();
+  });
   return process;
 }
 
@@ -45,8 +35,8 @@ export async function aToken(db: string, ...more: readonly string[]): Promise<st
   return (JSON.parse(stdout) as { readonly token: string }).token;
 }
 
-export async function aServer(t: Lifetime, ...args: readonly string[]): Promise<ServerOfATest> {
-  const db = join(aFolder(t), 'jobs.db');
+export async function aServer(t: Ending, ...args: readonly string[]): Promise<ServerOfATest> {
+  const db = join(tempFolder(t), 'jobs.db');
   const token = await aToken(db);
   const common = ['start', '--db', db, '--port', '0', '--json', '--rate-limit', '0'];
   const server = await started(t, [...common, ...args]);

@@ -7,7 +7,8 @@ import { cli } from '../../scripts/cli-process.ts';
 import { newId } from '../../src/job/ids.ts';
 import { cancel } from '../../src/job/transitions.ts';
 import { openStore } from '../../src/sqlite.ts';
-import { aFolder, aServer, aToken, dataOf, errorOf, JOBS, type ServerOfATest } from './a-server.ts';
+import { tempFolder } from '../support/temp.ts';
+import { aServer, aToken, dataOf, errorOf, JOBS, type ServerOfATest } from './a-server.ts';
 
 type Data = Record<string, unknown>;
 const dataIn = (body: Data): Data => body['data'] as Data;
@@ -16,7 +17,7 @@ let jobs: ServerOfATest;
 let codes: ServerOfATest;
 const ends: (() => unknown)[] = [];
 before(async () => {
-  const life = { after: (end: () => unknown) => void ends.push(end) };
+  const life = { after: (end: () => Promise<void> | void) => void ends.push(end) };
   [jobs, codes] = await Promise.all([aServer(life, '--jobs', JOBS), aServer(life)]);
 });
 after(async () => {
@@ -50,7 +51,7 @@ test('codes are made, waited for and exported', async (t) => {
   assert.equal(code, 0);
   assert.equal(stdout.trimEnd().split('\r\n').length, 31);
 
-  const out = join(aFolder(t), 'codes.csv');
+  const out = join(tempFolder(t), 'codes.csv');
   const written = await call('codes', 'export', batch, '--out', out, '--json');
   assert.deepEqual(dataOf(written), { batch_id: batch, file: out, bytes: statSync(out).size });
   assert.equal(readFileSync(out, 'utf8'), stdout);
@@ -60,7 +61,7 @@ test('codes are made, waited for and exported', async (t) => {
   assert.deepEqual([again.code, errorOf(again)['code']], [1, 'FILE']);
   assert.equal(readFileSync(out, 'utf8'), stdout);
 
-  const other = join(aFolder(t), 'other.csv');
+  const other = join(tempFolder(t), 'other.csv');
   const unknown = await call('codes', 'export', newId('btc'), '--out', other, '--json');
   assert.deepEqual([unknown.code, errorOf(unknown)['code']], [5, 'RESOURCE_NOT_FOUND']);
   assert.throws(() => statSync(other), { code: 'ENOENT' });
@@ -151,6 +152,9 @@ test('a wait that is over ends with 7 and names the command that goes on', async
 test('a caller without a token, or without the ability, ends with 3', async () => {
   const { server, db } = codes;
   const url = ['--url', server.url, '--json'];
+  const broken = await cli(['jobs', 'list', ...url, '--token', 'se\ncret']);
+  assert.equal(broken.code, 1);
+  assert.doesNotMatch(broken.stderr, /cret/);
   const nobody = await cli(['jobs', 'list', ...url]);
   assert.deepEqual([nobody.code, errorOf(nobody)['code']], [3, 'AUTHENTICATION_REQUIRED']);
   const unable = await aToken(db, '--ability', 'project:view-any');

@@ -30,6 +30,17 @@ export const refuse = defineJob({
   },
 });
 
+export const nap = defineJob({
+  name: 'nap',
+  description: 'Takes the time that it is told to.',
+  input: z.object({ ms: z.int().min(0).max(60_000) }),
+  output: said,
+  run: async ({ ms }, job) => {
+    await rest(ms, undefined, { signal: job.signal });
+    return { said: `${ms} ms` };
+  },
+});
+
 export const linger = defineJob({
   name: 'linger',
   description: 'Runs until it is told to stop.',

@@ -7,21 +7,15 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { cli, processesOf } from '../../scripts/cli-process.ts';
-import { aFolder, aServer, aToken, dataOf, errorOf, JOBS, started } from './a-server.ts';
+import { tempFolder } from '../support/temp.ts';
+import { until } from '../support/until.ts';
+import { aServer, aToken, dataOf, errorOf, JOBS, started } from './a-server.ts';
 
 type Data = Record<string, unknown>;
 
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let waited = 0; !(await isSo()); waited += 20) {
-    if (waited > 10_000) throw new Error(`Still not so: ${what}.`);
-    await pause(20);
-  }
-}
-
 test('the first line says where it listens, and SIGTERM ends it with 0', async (t) => {
-  const db = join(aFolder(t), 'jobs.db');
+  const db = join(tempFolder(t), 'jobs.db');
   const server = await started(t, ['start', '--db', db, '--port', '0', '--json']);
   const { event, url, public_url: publicUrl, pid, workers } = server.event;
   assert.match(String(url), /^http:\/\/127\.0\.0\.1:\d+\/mcp$/);
@@ -42,7 +36,7 @@ test('the first line says where it listens, and SIGTERM ends it with 0', async (
 });
 
 test('a start for nobody asks nothing and shows no secret where there is no terminal', async (t) => {
-  const db = join(aFolder(t), 'jobs.db');
+  const db = join(tempFolder(t), 'jobs.db');
   const server = await started(t, ['start', '--db', db, '--port', '0', '--json']);
   await until('the hint is given', () => server.log().includes('token create'));
   assert.doesNotMatch(server.log() + JSON.stringify(server.event), /mpt_/);
@@ -102,7 +96,7 @@ test('definitions of your own bring no access-code tables', async (t) => {
 });
 
 test('secrets of the environment reach no worker', async (t) => {
-  const db = join(aFolder(t), 'jobs.db');
+  const db = join(tempFolder(t), 'jobs.db');
   const token = await aToken(db);
   const env = {
     MCP_ASYNC_JOBS_KEY: randomBytes(32).toString('base64url'),
@@ -117,14 +111,18 @@ test('secrets of the environment reach no worker', async (t) => {
 });
 
 test('what cannot be started says why, and ends with 1', async (t) => {
-  const folder = aFolder(t);
+  const folder = tempFolder(t);
   const db = ['--db', join(folder, 'jobs.db'), '--json'];
   const taken = createServer().listen(0, '127.0.0.1');
   t.after(() => taken.close());
   await once(taken, 'listening');
+  const text = join(folder, 'text.db');
+  writeFileSync(text, 'not a database');
   const empty = join(folder, 'empty.ts');
   writeFileSync(empty, 'export const nothing = 1;\n');
   const cases: readonly (readonly [RegExp, readonly string[]])[] = [
+    [/cannot be opened or made/, ['--db', join(folder, 'missing', 'jobs.db')]],
+    [/not a database/, ['--db', text]],
     [/in use/, ['--port', String((taken.address() as AddressInfo).port)]],
     [/no file/, ['--jobs', join(folder, 'missing.ts')]],
     [/exports no definition/, ['--jobs', empty]],

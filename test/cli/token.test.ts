@@ -3,12 +3,13 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cli } from '../../scripts/cli-process.ts';
-import { aFolder, aServer, aToken, dataOf, errorOf, JOBS } from './a-server.ts';
+import { tempFolder } from '../support/temp.ts';
+import { aServer, aToken, dataOf, errorOf, JOBS } from './a-server.ts';
 
 type Data = Record<string, unknown>;
 
 test('a token is made with what is missing, shown once, listed without its secret', async (t) => {
-  const db = join(aFolder(t), 'jobs.db');
+  const db = join(tempFolder(t), 'jobs.db');
   const args = ['token', 'create', '--db', db, '--team', 'Club', '--owner', 'ada', '--json'];
   const first = dataOf(await cli([...args, '--ability', 'mcp:full,project:view-any']));
   const second = dataOf(await cli([...args, '--ability', '*', '--test']));
@@ -33,7 +34,7 @@ test('a token is made with what is missing, shown once, listed without its secre
 });
 
 test('without --json the token stands alone on stdout', async (t) => {
-  const db = join(aFolder(t), 'jobs.db');
+  const db = join(tempFolder(t), 'jobs.db');
   const args = ['--db', db, '--team', 'Club', '--owner', 'ada', '--ability', '*'];
   const { stdout, stderr } = await cli(['token', 'create', ...args]);
   assert.match(stdout, /^mpt_live_[0-9A-Za-z]+_[0-9A-Za-z]+\n$/);
@@ -53,7 +54,7 @@ test('a revoked token is refused from the next call on', async (t) => {
 });
 
 test('a token that cannot be made changes nothing', async (t) => {
-  const db = join(aFolder(t), 'jobs.db');
+  const db = join(tempFolder(t), 'jobs.db');
   await aToken(db);
   const args = ['token', 'create', '--db', db, '--team', 'New', '--owner', 'bob', '--json'];
   const wrong = await cli([...args, '--ability', 'everything']);
@@ -68,7 +69,7 @@ test('a token that cannot be made changes nothing', async (t) => {
 });
 
 test('looking into a database that is not there makes none', async (t) => {
-  const db = join(aFolder(t), 'none.db');
+  const db = join(tempFolder(t), 'none.db');
   const ended = await cli(['token', 'list', '--db', db, '--json']);
   assert.deepEqual([ended.code, errorOf(ended)['code']], [1, 'NO_DATABASE']);
   assert.ok(!existsSync(db));

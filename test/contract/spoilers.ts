@@ -56,6 +56,18 @@ const onPoll =
   () =>
     onData(POLL, change);
 
+/** Change the first poll of each job, however far the job is by then. */
+const onFirstPoll =
+  (change: Change): Make =>
+  () => {
+    const polled = new Set<unknown>();
+    return onData(POLL, (data, args) => {
+      if (polled.has(data['job_id'])) return data;
+      polled.add(data['job_id']);
+      return change(data, args);
+    });
+  };
+
 /** Change polls of ended jobs. */
 const onFinal = (change: Change): Make =>
   onPoll((data, args) => (isFinal(data) ? change(data, args) : data));
@@ -292,7 +304,7 @@ export const SPOILERS: Readonly<Record<RequirementId, Readonly<Record<string, Ma
     'shows failed as completed': onFinal((data) => ({ ...data, status: 'completed' })),
   },
   R23: {
-    'has a fifth status': onPoll((data) => (isFinal(data) ? data : { ...data, status: 'waiting' })),
+    'has a fifth status': onFirstPoll((data) => ({ ...data, status: 'waiting' })),
     'goes back to running': goesBackToRunning,
   },
   R24: {
@@ -323,7 +335,7 @@ export const SPOILERS: Readonly<Record<RequirementId, Readonly<Record<string, Ma
       ...data,
       error: { code: 'INTERNAL_ERROR' },
     })),
-    'has a result too early': onPoll((data) => (isFinal(data) ? data : { ...data, result: {} })),
+    'has a result too early': onFirstPoll((data) => ({ ...data, status: 'running', result: {} })),
   },
   R34: {
     'foretells no cost': () => onData(PREVIEW, (data) => ({ ...data, will_bill_overage: false })),

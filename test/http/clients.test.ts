@@ -11,8 +11,14 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 
+interface Job {
+  readonly job_id: string;
+  readonly status: string;
+  readonly result: unknown;
+}
+
 interface Caller {
-  call(name: string, args: Record<string, unknown>): Promise<Record<string, never>>;
+  call(name: string, args: Record<string, unknown>): Promise<{ readonly data: Job }>;
   close(): Promise<void>;
 }
 
@@ -30,7 +36,7 @@ async function v2(url: URL, mode: 'auto' | 'legacy' | { pin: '2026-07-28' }): Pr
 
 async function v1(url: URL): Promise<Caller> {
   const client = new OldClient(info);
-  await client.connect(new OldTransport(url) as never);
+  await client.connect(new OldTransport(url));
   return {
     call: async (name, args) =>
       (await client.callTool({ name, arguments: args })).structuredContent as never,
@@ -71,12 +77,12 @@ for (const [title, connect] of Object.entries(CLIENTS)) {
     await once(server.child, 'exit');
     server = await start(db, Number(server.url.port));
     for (;;) {
-      const { data } = await client.call('get_job_status', { job_id: submitted['job_id'] });
-      if (data['status'] === 'completed') {
-        assert.deepEqual(data['result'], { slept: true });
+      const { data } = await client.call('get_job_status', { job_id: submitted.job_id });
+      if (data.status === 'completed') {
+        assert.deepEqual(data.result, { slept: true });
         break;
       }
-      assert.match(data['status'], /^(queued|running)$/);
+      assert.match(data.status, /^(queued|running)$/);
       await new Promise((resolve) => {
         setTimeout(resolve, 50);
       });

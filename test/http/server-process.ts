@@ -4,5 +4,5 @@ import { JOBS } from './fixture.ts';
 
 const [db = '', port = '0'] = process.argv.slice(2);
 const serving = await serve({ jobs: JOBS, db, identify: local(), port: Number(port) });
-console.log(serving.url);
+process.stdout.write(`${serving.url}\n`);
 process.once('SIGTERM', () => void serving.close({ graceMs: 0 }));

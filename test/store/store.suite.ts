@@ -9,6 +9,8 @@ import { effects } from './suite/effects.ts';
 import { keeping } from './suite/keeping.ts';
 import { moves } from './suite/moves.ts';
 import type { OpenStore } from './suite/open.ts';
+import { once } from './suite/once.ts';
+import { questions } from './suite/questions.ts';
 import { sweeping } from './suite/sweeping.ts';
 import { visibility } from './suite/visibility.ts';
 
@@ -21,6 +23,8 @@ export function storeSuite(name: string, open: OpenStore): void {
     describe('applying', () => applying(open));
     describe('the table of moves', () => moves(open));
     describe('effects', () => effects(open));
+    describe('questions', () => questions(open));
+    describe('submitting once', () => once(open));
     describe('sweeping', () => sweeping(open));
   });
 }

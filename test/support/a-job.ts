@@ -71,11 +71,13 @@ export async function aJobThatIs(
   }
 }
 
-/** Apply a change that must succeed. */
+/** Apply a change that must succeed, and read what it made of the job. */
 export async function applied(store: Store, job: Job, change: Change): Promise<Job> {
   const answer = change.lease
     ? await store.apply(job.id, change)
     : await store.applyAs(job.id, ownerOf(job), change);
   assert.equal(answer.outcome, 'applied');
-  return (answer as { job: Job }).job;
+  const after = await store.get(job.id, ownerOf(job));
+  assert.ok(after);
+  return after;
 }

@@ -61,7 +61,9 @@ export function startScript(t: Ending, script: URL, argument: unknown = {}): Scr
         () => {
           const found = lines.find((line) => line['event'] === event);
           if (!found && child.exitCode !== null) {
-            throw new Error(`the script ended (${child.exitCode}) before it said ${event}: ${stderr}`);
+            throw new Error(
+              `the script ended (${child.exitCode}) before it said ${event}: ${stderr}`,
+            );
           }
           return found;
         },

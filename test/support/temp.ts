@@ -1,5 +1,5 @@
 /** Folders and stores that end with their test. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openStore, type OpenStoreOptions } from '../../src/sqlite.ts';
@@ -10,9 +10,12 @@ export interface Ending {
   after(work: () => Promise<void> | void): void;
 }
 
+/** A folder in memory where there is one: most tests ask what is written, not how fast the disk is. */
+const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
 /** A fresh folder, removed after the test. */
-export function tempFolder(t: Ending): string {
-  const folder = mkdtempSync(join(tmpdir(), 'mcp-async-jobs-test-'));
+export function tempFolder(t: Ending, base = MEMORY): string {
+  const folder = mkdtempSync(join(base, 'mcp-async-jobs-test-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

@@ -68,6 +68,8 @@ export function openWriter(path: string, busyMs: number): DatabaseSync {
     'checkpoint_fullfsync = 1',
     'foreign_keys = ON',
     'trusted_schema = OFF',
+    // What is wiped, such as the sealed codes of an old batch, must not stay in free pages.
+    'secure_delete = ON',
     'mmap_size = 0',
     'journal_size_limit = 67108864',
     'cache_size = -65536',

@@ -8,7 +8,7 @@
  * Another process may hold the write lock. SQLite's own waiting is unfair, so BUSY comes at once
  * and is retried every 0.2 ms; a write that could not begin within ten seconds is withdrawn.
  */
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { monotonic } from '../../job/clock.ts';
 import type { Effect } from '../../job/effects.ts';
 import { JobError } from '../../job/errors.ts';
@@ -22,7 +22,8 @@ const RETRY_MS = 0.2;
 
 export interface Member {
   readonly verb: string;
-  readonly queuedAt: number;
+  /** On the monotonic clock. */
+  readonly askedAt: number;
   readonly effects: readonly Effect[];
   readonly work: () => unknown;
   readonly settle: (outcome: Outcome) => void;
@@ -44,11 +45,19 @@ export interface GroupCommitOptions {
 
 export class GroupCommit {
   readonly #db: DatabaseSync;
+  /** What every write needs, prepared once. */
+  readonly #control: Readonly<Record<'begin' | 'commit' | 'savepoint' | 'release', StatementSync>>;
   readonly #options: GroupCommitOptions;
   #waiting: Member[] = [];
 
   constructor(db: DatabaseSync, options: GroupCommitOptions) {
     this.#db = db;
+    this.#control = {
+      begin: db.prepare('BEGIN IMMEDIATE'),
+      commit: db.prepare('COMMIT'),
+      savepoint: db.prepare('SAVEPOINT member'),
+      release: db.prepare('RELEASE member'),
+    };
     this.#options = options;
   }
 
@@ -94,16 +103,18 @@ export class GroupCommit {
   #begin(members: readonly Member[]): boolean {
     for (;;) {
       try {
-        this.#db.exec('BEGIN IMMEDIATE');
+        this.#control.begin.run();
         return true;
       } catch (error) {
         if (isFatal(error)) {
           this.#options.onFatal(error);
           return false;
         }
-        const oldest = Math.min(...members.map((member) => member.queuedAt));
-        if (sqliteCode(error) !== BUSY || monotonic() - oldest > this.#options.beginMs) {
-          this.#refuse(members, error);
+        const bound = monotonic() - this.#options.beginMs;
+        const isLate = ({ askedAt }: Member) => sqliteCode(error) !== BUSY || askedAt < bound;
+        if (members.some(isLate)) {
+          this.#refuse(members.filter(isLate), error);
+          this.#waiting.unshift(...members.filter((member) => !isLate(member)));
           return false;
         }
         rest(RETRY_MS);
@@ -118,17 +129,19 @@ export class GroupCommit {
   }
 
   #attempt(member: Member): Outcome {
-    this.#db.exec('SAVEPOINT member');
+    // A full disk ends the whole transaction; a savepoint would now begin and commit one of its own.
+    if (!this.#db.isTransaction) return { ok: false, error: new JobError('STORE_FULL') };
+    this.#control.savepoint.run();
     try {
       const value = member.work();
-      this.#db.exec('RELEASE member');
+      this.#control.release.run();
       return { ok: true, value };
     } catch (error) {
       if (isFatal(error)) throw error;
       // A full disk may have ended the whole transaction; then there is no savepoint to undo.
       if (this.#db.isTransaction) {
         this.#db.exec('ROLLBACK TO member');
-        this.#db.exec('RELEASE member');
+        this.#control.release.run();
       }
       if (error instanceof Undo) return { ok: true, value: error.value };
       return { ok: false, error: toKnown(error) };
@@ -138,7 +151,7 @@ export class GroupCommit {
   #finish(members: readonly Member[], outcomes: Outcome[]): void {
     try {
       if (!this.#db.isTransaction) throw new JobError('STORE_FULL');
-      this.#db.exec('COMMIT');
+      this.#control.commit.run();
     } catch (error) {
       if (isFatal(error)) throw error;
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');

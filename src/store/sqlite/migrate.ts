@@ -16,6 +16,8 @@ const RECORD = `INSERT INTO schema_migrations (namespace, version, applied_at)
   VALUES (:namespace, :version, :at)`;
 /** A constraint that is checked at COMMIT would fail every other write of the same commit. */
 const DEFERRED = /initially\s+deferred|defer_foreign_keys/i;
+/** A conflict that ends the transaction would undo every other write of the same commit. */
+const ROLLBACK = /\bconflict\s+rollback\b|\bor\s+rollback\b|\braise\s*\(\s*rollback\b/i;
 
 /** @throws JobError when the file was made by a newer program, or a step cannot be applied */
 export function migrate(db: DatabaseSync, all: readonly Migrations[]): void {
@@ -23,6 +25,11 @@ export function migrate(db: DatabaseSync, all: readonly Migrations[]): void {
     if (sqlite.some((step) => DEFERRED.test(step))) {
       throw new TypeError(
         `A migration of "${namespace}" defers a constraint. Use constraints that are checked at once.`,
+      );
+    }
+    if (sqlite.some((step) => ROLLBACK.test(step))) {
+      throw new TypeError(
+        `A migration of "${namespace}" answers a conflict with ROLLBACK. Use ABORT, the default.`,
       );
     }
   }

@@ -62,7 +62,7 @@ export const JOBS_MIGRATIONS: Migrations = {
       CHECK (completed_at >= created_at AND (started_at IS NULL OR completed_at >= started_at))
     ) STRICT`,
     `CREATE INDEX jobs_due ON jobs (tool, turn, id) WHERE status = 'queued' AND due_at IS NULL`,
-    `CREATE INDEX jobs_resting ON jobs (due_at) WHERE status = 'queued' AND due_at IS NOT NULL`,
+    `CREATE INDEX jobs_resting ON jobs (due_boot, due_at) WHERE status = 'queued' AND due_at IS NOT NULL`,
     `CREATE INDEX jobs_running ON jobs (worker) WHERE status = 'running'`,
     `CREATE INDEX jobs_waiting ON jobs (wait_until) WHERE status = 'waiting'`,
     `CREATE INDEX jobs_open ON jobs (team_id, status, tool, turn) WHERE completed_at IS NULL`,

@@ -19,6 +19,7 @@ import { answer, expire, type Change } from '../../job/transitions.ts';
 import type { Who } from '../../job/who.ts';
 import type {
   Applied,
+  ChangeNotice,
   Claimed,
   ClaimRequest,
   Held,
@@ -41,7 +42,7 @@ export class Undo<T> extends Error {
 
 interface DueRow {
   readonly id: string;
-  readonly turn: number;
+  readonly tool: string;
   readonly alone: number;
   readonly runs: number;
   readonly request_id: string;
@@ -52,7 +53,8 @@ export class Operations {
   /** Open jobs per team as counted in the running commit. */
   readonly #open = new Map<string, number>();
   /** Jobs that the running commit changed. */
-  readonly #changed: Job[] = [];
+  readonly #changed: ChangeNotice[] = [];
+  #servedLast = '';
 
   readonly #inlineBytesMax: number;
 
@@ -68,20 +70,22 @@ export class Operations {
     this.#changed.length = 0;
   }
 
-  get changed(): readonly Job[] {
+  get changed(): readonly ChangeNotice[] {
     return this.#changed;
   }
 
-  insert(job: NewJob, outstandingMax: number): Job {
+  /** @returns whether its input was kept apart; all else follows from what was given */
+  insert(job: NewJob, outstandingMax: number): boolean {
     if (outstandingMax > 0) {
       const open = this.#open.get(job.team) ?? this.#countOpen(job.team, outstandingMax);
       if (open >= outstandingMax) throw tooMany(outstandingMax);
       this.#open.set(job.team, open + 1);
     }
     const isApart = Buffer.byteLength(job.input) > this.#inlineBytesMax;
-    const row = this.#one(sql.INSERT, insertParams(job, isApart));
+    this.#run(sql.INSERT, insertParams(job, isApart));
     if (isApart) this.#run(sql.INSERT_PAYLOAD, { id: job.id, kind: 'input', body: job.input });
-    return this.#note(row);
+    this.#changed.push({ id: job.id, status: 'queued' });
+    return isApart;
   }
 
   insertOnce(job: NewJob, outstandingMax: number, key: IdempotencyKey): Replay | null {
@@ -119,9 +123,11 @@ export class Operations {
         worker: request.worker,
         now: now(),
       });
-      if (row) jobs.push(this.#withInput(this.#note(row)));
+      if (!row) continue;
+      jobs.push(this.#withInput(jobOf(row)));
+      this.#changed.push({ id: due.id, status: 'running' });
     }
-    const due = this.#get(sql.NEXT_DUE, {})?.['due'] as number | null;
+    const due = this.#get(sql.NEXT_DUE, { boot: bootId() })?.['due'] as number | null;
     return { jobs, nextDueMs: due === null ? null : Math.max(0, due - monotonic()) };
   }
 
@@ -130,30 +136,39 @@ export class Operations {
     return { ...job, input: this.#one(sql.INPUT_APART, { id: job.id })['body'] as string };
   }
 
-  /** The oldest turns over all known tools, stopping before a job that has to wait to be alone. */
-  #choose(request: ClaimRequest): DueRow[] {
-    const due = request.tools
-      .flatMap((tool) => this.#all<DueRow>(sql.DUE, { tool, limit: request.limit }))
-      .sort((a, b) => a.turn - b.turn || (a.id < b.id ? -1 : 1))
-      .slice(0, request.limit);
+  /**
+   * Tools take turns, beginning behind the one that was served last; within a tool its teams do.
+   * Stops before a job that has to wait to be alone.
+   */
+  #choose({ tools, limit, idle }: ClaimRequest): DueRow[] {
+    const next = tools.indexOf(this.#servedLast) + 1;
+    const queues = [...tools.slice(next), ...tools.slice(0, next)].map((tool) =>
+      this.#all<DueRow>(sql.DUE, { tool, limit }),
+    );
+    const depth = Math.max(0, ...queues.map((queue) => queue.length));
+    const due = Array.from({ length: depth }, (_, place) => queues.flatMap((q) => q[place] ?? []))
+      .flat()
+      .slice(0, limit);
     const alone = due.findIndex((row) => row.alone === 1);
-    if (alone === -1) return due;
-    if (alone === 0) return request.idle ? due.slice(0, 1) : [];
-    return due.slice(0, alone);
+    const chosen =
+      alone === -1 ? due : alone > 0 ? due.slice(0, alone) : idle ? due.slice(0, 1) : [];
+    this.#servedLast = chosen.at(-1)?.tool ?? this.#servedLast;
+    return chosen;
   }
 
   apply(id: string, change: Change, who: Who | null): Applied {
     const inlineBytesMax = this.#inlineBytesMax;
-    const row = this.#get(sql.APPLY, changeParams(id, change, { who, inlineBytesMax }));
-    if (!row) return { outcome: 'stale' };
-    if (change.result !== undefined && row['result'] === null) {
+    const params = changeParams(id, change, { who, inlineBytesMax });
+    if (this.#run(sql.APPLY, params) === 0) return { outcome: 'stale' };
+    if (change.result !== undefined && params.result === null) {
       this.#run(sql.INSERT_PAYLOAD, { id, kind: 'result', body: change.result });
     }
     for (const effect of change.effects ?? []) {
       const failed = this.#tryEffect(effect);
       if (failed) throw new Undo<Applied>(failed);
     }
-    return { outcome: 'applied', job: this.#note(row) };
+    this.#changed.push({ id, status: change.to });
+    return { outcome: 'applied', status: change.to };
   }
 
   answer(id: string, who: Who, given: Readonly<Record<string, Json>>): Applied {
@@ -167,8 +182,9 @@ export class Operations {
     if (Object.keys(questions).every((key) => Object.hasOwn(answers, key))) {
       return this.apply(id, answer(answers), who);
     }
-    const some = this.#one(sql.ANSWER_SOME, { id, answers: JSON.stringify(answers), now: now() });
-    return { outcome: 'applied', job: this.#note(some) };
+    this.#run(sql.ANSWER_SOME, { id, answers: JSON.stringify(answers), now: now() });
+    this.#changed.push({ id, status: 'waiting' });
+    return { outcome: 'applied', status: 'waiting' };
   }
 
   #tryEffect(effect: Effect): Applied | null {
@@ -226,12 +242,6 @@ export class Operations {
     return this.#one(sql.COUNT_OPEN, { team, max })['open'] as number;
   }
 
-  #note(row: Row): Job {
-    const job = jobOf(row);
-    this.#changed.push(job);
-    return job;
-  }
-
   #run(text: string, params: Record<string, Bindable>): number {
     return Number(this.#prepared.get(text).run(params).changes);
   }
@@ -266,8 +276,9 @@ export function bindable(row: Readonly<Record<string, Param>>): Record<string, B
 /** A constraint, a wrong parameter: the statement's fault, not the file's. */
 function isStatementError(error: unknown): boolean {
   const code = sqliteCode(error);
-  // 1 error, 18 too big, 19 constraint, 20 mismatch, 25 range; or a value that cannot be bound.
-  return code === null ? error instanceof TypeError : [1, 18, 19, 20, 25].includes(code);
+  // 1 error, 18 too big, 19 constraint, 20 mismatch, 25 range. Without a code it is Node that
+  // refused a value or a name of a parameter.
+  return code === null || [1, 18, 19, 20, 25].includes(code);
 }
 
 function tooMany(max: number): JobError {

@@ -1,6 +1,6 @@
 /** The thread for reads that may touch many rows, so that no answer waits behind them. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { openReader, Prepared } from './connection.ts';
+import { openReader, Prepared, sqliteCode } from './connection.ts';
 import type { ReadAnswer, ReadCall } from './reader.ts';
 
 const port = parentPort;
@@ -21,6 +21,7 @@ function answer({ id, sql, params }: ReadCall): ReadAnswer {
   try {
     return { id, rows: prepared.get(sql).all(params) };
   } catch (error) {
-    return { id, error: error instanceof Error ? error.message : String(error) };
+    const message = error instanceof Error ? error.message : String(error);
+    return { id, error: message, errcode: sqliteCode(error) ?? 0 };
   }
 }

@@ -12,7 +12,7 @@ export interface ReadCall {
 
 export type ReadAnswer =
   | { readonly id: number; readonly rows: readonly Row[] }
-  | { readonly id: number; readonly error: string };
+  | { readonly id: number; readonly error: string; readonly errcode: number };
 
 interface Pending {
   readonly resolve: (rows: readonly Row[]) => void;
@@ -51,7 +51,7 @@ export class Reader {
       this.#pending.delete(answer.id);
       if (this.#pending.size === 0) thread.unref();
       if ('rows' in answer) pending?.resolve(answer.rows);
-      else pending?.reject(new Error(answer.error));
+      else pending?.reject(Object.assign(new Error(answer.error), { errcode: answer.errcode }));
     });
     const fail = (error: Error) => {
       this.#thread = null;

@@ -3,7 +3,7 @@ import { bootId, monotonic, now } from '../../job/clock.ts';
 import type { Failure } from '../../job/errors.ts';
 import type { Job, NewJob, Progress } from '../../job/job.ts';
 import type { Json } from '../../job/json.ts';
-import { isFinal, type Status } from '../../job/states.ts';
+import { isFinal, mayMove, type Status } from '../../job/states.ts';
 import type { Change } from '../../job/transitions.ts';
 import { can, VIEW_ANY, type Who } from '../../job/who.ts';
 import type { Replay } from '../store.ts';
@@ -63,6 +63,28 @@ export function insertParams(job: NewJob, isInputApart: boolean) {
   return { ...job, input: isInputApart ? null : job.input };
 }
 
+/** The job as the row that was just inserted says it. */
+export function insertedJob(job: NewJob, isInputApart: boolean): Job {
+  return {
+    ...insertParams(job, isInputApart),
+    status: 'queued',
+    result: null,
+    resultBytes: null,
+    error: null,
+    progress: null,
+    questions: null,
+    answers: null,
+    runs: 0,
+    attempts: 0,
+    alone: false,
+    lease: null,
+    worker: null,
+    startedAt: null,
+    updatedAt: job.createdAt,
+    completedAt: null,
+  };
+}
+
 /** The WHERE of everything that a caller asks: team and owner, `view-any` where reads allow it. */
 export function whoParams(who: Who) {
   return {
@@ -89,7 +111,8 @@ export function changeParams(id: string, change: Change, { who, inlineBytesMax }
   return {
     id,
     to: change.to,
-    from: JSON.stringify(change.from),
+    // A move that the table does not have finds no row, whoever asks for it.
+    from: JSON.stringify(change.from.filter((status) => mayMove(status, change.to))),
     lease: change.lease,
     fault: change.fault ? 1 : 0,
     alone: change.alone === undefined ? null : Number(change.alone),

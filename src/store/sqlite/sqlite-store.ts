@@ -34,7 +34,7 @@ import type {
 import { BUSY, openReader, Prepared, sqliteCode } from './connection.ts';
 import { bindable } from './operations.ts';
 import { Reader } from './reader.ts';
-import { jobOf, readerParams, replayOf, type Row } from './rows.ts';
+import { insertedJob, jobOf, readerParams, replayOf, type Row } from './rows.ts';
 import * as sql from './statements.ts';
 import { BEAT_LOST_MS } from './sweep.ts';
 import { Writer } from './writer.ts';
@@ -86,8 +86,9 @@ export class SqliteStore implements Store {
     return store;
   }
 
-  insert(job: NewJob, outstandingMax: number): Promise<Job> {
-    return this.#writer.call('insert', job, outstandingMax);
+  async insert(job: NewJob, outstandingMax: number): Promise<Job> {
+    // The row is known beforehand, so it need not come back from the thread.
+    return insertedJob(job, await this.#writer.call<boolean>('insert', job, outstandingMax));
   }
 
   insertOnce(job: NewJob, outstandingMax: number, key: IdempotencyKey): Promise<Replay | null> {
@@ -141,16 +142,13 @@ export class SqliteStore implements Store {
     const pages: Job[][] = [];
     for (const shown of status ? [status] : SHOWN) {
       // A filter by tool may pass over many rows before the page is full.
-      const read =
-        tool === null
-          ? this.#read(text, { ...params, shown })
-          : this.#heavy.read(text, { ...params, shown });
-      pages.push((await read).map(jobOf));
+      const rows = await this.#read(text, { ...params, shown }, tool !== null);
+      pages.push(rows.map(jobOf));
     }
-    return pages
-      .flat()
-      .sort((a, b) => (a.id < b.id ? 1 : -1))
-      .slice(0, limit);
+    // A job may move on between two pages; statuses are read in the order of the moves, so that it
+    // is seen at least once, and counts as what it was seen as last.
+    const jobs = new Map(pages.flat().map((job) => [job.id, job]));
+    return [...jobs.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, limit);
   }
 
   async replay(who: Who, tool: string, key: string): Promise<Replay | null> {
@@ -181,17 +179,24 @@ export class SqliteStore implements Store {
         `Statement "${statement.statement}" has no SQLite text. Give it \`sqlite\`.`,
       );
     }
-    const rows = statement.heavy
-      ? await this.#heavy.read(text, bindable(params))
-      : await this.#read(text, bindable(params));
+    const rows = await this.#read(text, bindable(params), statement.heavy);
     // node:sqlite makes rows without a prototype, which surprises whoever compares them.
     return rows.map((row) => Object.assign({}, row)) as R[];
   }
 
-  /** A read that meets BUSY (another process recovers or closes the file) is retried. */
-  async #read(text: string, params: ReturnType<typeof bindable>): Promise<Row[]> {
+  /**
+   * A read that meets BUSY (another process recovers or closes the file) is retried.
+   *
+   * @param isHeavy whether it may touch many rows, and so is kept off this thread
+   */
+  async #read(
+    text: string,
+    params: ReturnType<typeof bindable>,
+    isHeavy = false,
+  ): Promise<readonly Row[]> {
     for (const giveUpAt = monotonic() + READ_RETRY_MS; ;) {
       try {
+        if (isHeavy) return await this.#heavy.read(text, params);
         return this.#prepared.get(text).all(params);
       } catch (error) {
         if (sqliteCode(error) !== BUSY) throw error;

@@ -46,7 +46,7 @@ export const WAITING = `SELECT questions, answers FROM jobs
     AND (scope IS NULL OR :scopes IS NULL OR scope IN (SELECT value FROM json_each(:scopes)))`;
 
 export const ANSWER_SOME = `UPDATE jobs SET answers = :answers, updated_at = max(updated_at, :now)
-  WHERE id = :id AND status = 'waiting' RETURNING *`;
+  WHERE id = :id AND status = 'waiting'`;
 
 /** By jobs_owner, once per shown status; the caller merges. */
 export const LIST_OWNER = `SELECT * FROM jobs INDEXED BY jobs_owner
@@ -80,18 +80,22 @@ export const INSERT = `INSERT INTO jobs
         WHERE team_id = :team AND status = 'queued' AND tool = :tool AND completed_at IS NULL), -1) + 1,
       coalesce((SELECT turn FROM jobs INDEXED BY jobs_due
         WHERE status = 'queued' AND due_at IS NULL AND tool = :tool ORDER BY turn LIMIT 1), 0)),
-    :createdAt, :createdAt)
-  RETURNING *`;
+    :createdAt, :createdAt)`;
 
-/** By jobs_resting. Delays of another boot are over. */
-export const WAKE_RESTING = `UPDATE jobs SET due_at = NULL, due_boot = NULL
-  WHERE status = 'queued' AND due_at IS NOT NULL AND (due_at <= :mono OR due_boot <> :boot)`;
-
-export const NEXT_DUE = `SELECT min(due_at) AS due FROM jobs INDEXED BY jobs_resting
+const RESTING = `SELECT id FROM jobs INDEXED BY jobs_resting
   WHERE status = 'queued' AND due_at IS NOT NULL`;
 
+/** Ranges of jobs_resting, so that what still rests costs nothing. Delays of another boot are over. */
+export const WAKE_RESTING = `UPDATE jobs SET due_at = NULL, due_boot = NULL WHERE id IN (
+  ${RESTING} AND due_boot = :boot AND due_at <= :mono
+  UNION ALL ${RESTING} AND due_boot < :boot
+  UNION ALL ${RESTING} AND due_boot > :boot)`;
+
+export const NEXT_DUE = `SELECT min(due_at) AS due FROM jobs INDEXED BY jobs_resting
+  WHERE status = 'queued' AND due_at IS NOT NULL AND due_boot = :boot`;
+
 /** By jobs_due, once per known tool; the claim merges. */
-export const DUE = `SELECT id, turn, alone, runs, request_id FROM jobs INDEXED BY jobs_due
+export const DUE = `SELECT id, tool, alone, runs, request_id FROM jobs INDEXED BY jobs_due
   WHERE status = 'queued' AND due_at IS NULL AND tool = :tool ORDER BY turn, id LIMIT :limit`;
 
 export const CLAIM = `UPDATE jobs SET status = 'running', runs = runs + 1, lease = :lease,
@@ -109,8 +113,7 @@ export const APPLY = `UPDATE jobs SET status = :to, lease = NULL, lease_boot = N
   WHERE id = :id AND status IN (SELECT value FROM json_each(:from))
     AND (:lease IS NULL OR lease = :lease)
     AND (:team IS NULL OR (team_id = :team AND owner_id = :owner
-      AND (scope IS NULL OR :scopes IS NULL OR scope IN (SELECT value FROM json_each(:scopes)))))
-  RETURNING *`;
+      AND (scope IS NULL OR :scopes IS NULL OR scope IN (SELECT value FROM json_each(:scopes)))))`;
 
 export const RENEW = `UPDATE jobs SET lease_boot = :boot, lease_until = :until
   WHERE id = :id AND status = 'running' AND lease = :lease`;

@@ -8,7 +8,7 @@ import {
   workerData,
   type MessagePort,
 } from 'node:worker_threads';
-import { monotonic, now } from '../../job/clock.ts';
+import { now } from '../../job/clock.ts';
 import type { Effect } from '../../job/effects.ts';
 import { JobError } from '../../job/errors.ts';
 import type { Change } from '../../job/transitions.ts';
@@ -31,8 +31,7 @@ const group = new GroupCommit(db, {
   beginMs: 10_000,
   pauseMs: options.pauseMs,
   onBegin: () => operations.reset(),
-  onCommit: () =>
-    post({ answers, changed: operations.changed.map(({ id, status }) => ({ id, status })) }),
+  onCommit: () => post({ answers, changed: operations.changed }),
   onFatal: (error) => {
     // Stop here for good: whatever came after an I/O error could be answered without being kept.
     port.postMessage({ fatal: String(error) } satisfies FromWriter);
@@ -82,9 +81,14 @@ const verbs: Readonly<Record<Verb, (...args: never[]) => unknown>> = {
 
 function receive(calls: readonly Call[]): void {
   for (const call of calls) {
+    if (call.verb === 'isChangedElsewhere') {
+      // Writes nothing, so it waits for no commit, and for nobody else's.
+      answers.push({ id: call.id, ok: true, value: isChangedElsewhere() });
+      continue;
+    }
     group.add({
       verb: call.verb,
-      queuedAt: monotonic(),
+      askedAt: call.askedAt,
       effects: effectsOf(call),
       work: () => verbs[call.verb](...(call.args as never[])),
       settle: (outcome) => answers.push(toAnswer(call.id, outcome)),

@@ -2,6 +2,7 @@
  * The near side of the writer thread: calls go over together, answers come back together.
  */
 import { Worker } from 'node:worker_threads';
+import { monotonic } from '../../job/clock.ts';
 import { JobError } from '../../job/errors.ts';
 import type { Json } from '../../job/json.ts';
 import { neighbourUrl } from '../../job/module-url.ts';
@@ -33,6 +34,8 @@ export interface Call {
   readonly id: number;
   readonly verb: Verb;
   readonly args: readonly unknown[];
+  /** When it was asked for, on the monotonic clock. */
+  readonly askedAt: number;
 }
 
 export type Answer =
@@ -99,14 +102,29 @@ export class Writer {
     const id = (this.#lastId += 1);
     return new Promise<T>((resolve, reject) => {
       this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      if (this.#outgoing.push({ id, verb, args }) === 1) queueMicrotask(() => this.#send());
+      if (this.#outgoing.push({ id, verb, args, askedAt: monotonic() }) === 1)
+        queueMicrotask(() => this.#send());
     });
   }
 
   #send(): void {
     const calls = this.#outgoing;
     this.#outgoing = [];
-    this.#thread.postMessage(calls);
+    try {
+      this.#thread.postMessage(calls);
+    } catch {
+      // One of them holds what cannot be sent, such as a function: that one alone is refused.
+      for (const call of calls) this.#sendOne(call);
+    }
+  }
+
+  #sendOne(call: Call): void {
+    try {
+      this.#thread.postMessage([call]);
+    } catch (error) {
+      this.#pending.get(call.id)?.reject(new TypeError(String(error), { cause: error }));
+      this.#pending.delete(call.id);
+    }
   }
 
   #receive(message: FromWriter): void {

@@ -18,7 +18,10 @@ export function applying(open: OpenStore): void {
     const store = await open(t);
     const job = await aJobThatIs(store, 'running');
     const done = await applied(store, job, complete(job, '{"n":7}', []));
-    assert.deepEqual([done.status, done.result, done.lease, done.worker], ['completed', '{"n":7}', null, null]);
+    assert.deepEqual(
+      [done.status, done.result, done.lease, done.worker],
+      ['completed', '{"n":7}', null, null],
+    );
     assert.ok(done.completedAt !== null && done.completedAt >= (done.startedAt ?? Infinity));
     assert.equal(done.updatedAt, done.completedAt);
     assert.deepEqual(await store.get(job.id, who()), done);

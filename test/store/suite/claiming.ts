@@ -91,7 +91,10 @@ export function claiming(open: OpenStore): void {
     const busy = (await claim(store, { idle: false })).jobs;
     assert.deepEqual(busy, [], 'a busy worker drains first');
     const alone = (await claim(store, { idle: true })).jobs;
-    assert.deepEqual(alone.map(({ id, alone: flag }) => [id, flag]), [[first, true]]);
+    assert.deepEqual(
+      alone.map(({ id, alone: flag }) => [id, flag]),
+      [[first, true]],
+    );
     assert.equal((await claim(store, { idle: true })).jobs[0]?.id, other);
   });
 

@@ -56,14 +56,23 @@ export function effects(open: OpenStore): void {
     const store = await withPages(t);
     await store.write([insertPage(pages(1, 4))]);
     const rows = [{ n: 1 }, { n: 2 }, { n: 9 }];
-    assert.deepEqual(await store.write([printPage(rows, { expect: 3 })]), { ok: false, changed: [2] });
-    assert.deepEqual(await store.write([printPage(rows, { expect: 2 })]), { ok: true, changed: [2] });
+    assert.deepEqual(await store.write([printPage(rows, { expect: 3 })]), {
+      ok: false,
+      changed: [2],
+    });
+    assert.deepEqual(await store.write([printPage(rows, { expect: 2 })]), {
+      ok: true,
+      changed: [2],
+    });
   });
 
   const failing: readonly [string, () => Effect][] = [
     ['breaks a constraint', () => insertPage([...pages(1, 2), { n: 1, text: 'again' }])],
     ['names a table that is not there', () => unknownTable({ n: 1 })],
-    ['gives a parameter that the statement does not name', () => insertPage({ n: 1, text: '', extra: 1 } as never)],
+    [
+      'gives a parameter that the statement does not name',
+      () => insertPage({ n: 1, text: '', extra: 1 } as never),
+    ],
     ['leaves out a parameter', () => insertPage({ n: 1 } as never)],
     ['has a number that is too large', () => insertPage({ n: 2n ** 70n, text: '' } as never)],
     ['has a value that cannot be bound', () => insertPage({ n: 1, text: undefined } as never)],
@@ -102,12 +111,15 @@ export function effects(open: OpenStore): void {
 
   test('a write is all or none', async (t) => {
     const store = await withPages(t);
-    await assert.rejects(store.write([insertPage(pages(1, 2)), insertPage(pages(2, 3))]), (error) => {
-      assert.ok(error instanceof JobError);
-      assert.equal(error.code, 'CONFLICT');
-      assert.match((error.cause as Error).message, /unique/i);
-      return true;
-    });
+    await assert.rejects(
+      store.write([insertPage(pages(1, 2)), insertPage(pages(2, 3))]),
+      (error) => {
+        assert.ok(error instanceof JobError);
+        assert.equal(error.code, 'CONFLICT');
+        assert.match((error.cause as Error).message, /unique/i);
+        return true;
+      },
+    );
     assert.equal(await count(store), 0);
     assert.deepEqual(await store.write([insertPage(pages(1, 2))], { expect: 3 }), {
       ok: false,
@@ -154,7 +166,13 @@ export function effects(open: OpenStore): void {
   test('rows are plain objects with the types of their columns', async (t) => {
     const store = await withPages(t);
     const [row] = await store.read(oneOfEach, { yes: true, bytes: new Uint8Array([1, 2]) });
-    assert.deepEqual(row, { whole: 7, text: 'a\0b', nothing: null, yes: 1, bytes: new Uint8Array([1, 2]) });
+    assert.deepEqual(row, {
+      whole: 7,
+      text: 'a\0b',
+      empty: null,
+      yes: 1,
+      bytes: new Uint8Array([1, 2]),
+    });
     assert.equal(Object.getPrototypeOf(row), Object.prototype);
   });
 
@@ -187,5 +205,5 @@ const readUnknownHeavily = defineStatement<Record<string, never>>({
 });
 const oneOfEach = defineStatement<{ yes: boolean; bytes: Uint8Array }>({
   name: 'one_of_each',
-  sqlite: `SELECT 7 AS whole, 'a' || char(0) || 'b' AS text, NULL AS nothing, :yes AS yes, :bytes AS bytes`,
+  sqlite: `SELECT 7 AS whole, 'a' || char(0) || 'b' AS text, NULL AS empty, :yes AS yes, :bytes AS bytes`,
 });

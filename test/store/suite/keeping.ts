@@ -16,6 +16,7 @@ export function keeping(open: OpenStore): void {
       ...job,
       status: 'queued',
       result: null,
+      resultBytes: null,
       error: null,
       progress: null,
       questions: null,
@@ -57,12 +58,19 @@ export function keeping(open: OpenStore): void {
     const store = await open(t);
     const texts = ['\0', 'a\0b', "'; DROP TABLE jobs; --", '\u202Eabc\u200B', '😀'.repeat(100)];
     for (const text of texts) {
-      const input = JSON.stringify({ text, lone: '\uD800', key: { '\uDFFF': 1, ['__proto__']: 2 } });
+      const input = JSON.stringify({
+        text,
+        lone: '\uD800',
+        key: { '\uDFFF': 1, ['__proto__']: 2 },
+      });
       const given = { team: `tem_${text}`, owner: text, tool: text, input, requestId: text };
       const job = await store.insert(aJob(given), 0);
       const read = await store.get(job.id, who({ team: given.team, owner: text }));
       assert.equal(read?.input, input);
-      assert.deepEqual([read.team, read.owner, read.tool, read.requestId], [given.team, text, text, text]);
+      assert.deepEqual(
+        [read.team, read.owner, read.tool, read.requestId],
+        [given.team, text, text, text],
+      );
     }
   });
 
@@ -80,9 +88,11 @@ export function keeping(open: OpenStore): void {
     const [running] = (await claim(store)).jobs;
     assert.ok(running);
     await store.apply(id, complete(running, text, []));
-    const read = await store.get(id, who());
-    assert.equal(read?.input, text);
-    assert.equal(read.result, text);
+    assert.ok(running.input === text);
+    assert.ok((await store.payload(id, who(), 'input')) === text);
+    assert.ok((await store.payload(id, who(), 'result')) === text);
+    assert.equal((await store.get(id, who()))?.resultBytes, text.length);
+    assert.equal(await store.payload(id, who({ owner: 'usr_b' }), 'result'), null);
   });
 
   test('open jobs of a team are capped, and of that team alone', async (t) => {
@@ -131,7 +141,9 @@ export function keeping(open: OpenStore): void {
   test('whoever listens hears of each committed change, with its status', async (t) => {
     const store = await open(t);
     const heard: string[] = [];
-    const stop = store.onChange(({ id, status }) => heard.push(`${id} ${status}`));
+    const stop = store.onChange((notice) => {
+      if (notice) heard.push(`${notice.id} ${notice.status}`);
+    });
     const { id } = await aJobThatIs(store, 'completed');
     await until('three changes were heard', () => heard.length >= 3 && heard);
     assert.deepEqual(heard, [`${id} queued`, `${id} running`, `${id} completed`]);

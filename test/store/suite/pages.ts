@@ -26,7 +26,7 @@ export const countPages = both<Record<string, never>, { pages: number }>(
   'count_pages',
   'SELECT count(*) AS pages FROM pages',
 );
-export const listPages = both<
-  Record<string, never>,
-  { n: number; text: string; printed: number }
->('list_pages', 'SELECT n, text, printed FROM pages ORDER BY n');
+export const listPages = both<Record<string, never>, { n: number; text: string; printed: number }>(
+  'list_pages',
+  'SELECT n, text, printed FROM pages ORDER BY n',
+);

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'node:test';
-import { complete, handBack } from '../../../src/job/transitions.ts';
+import { complete } from '../../../src/job/transitions.ts';
 import { identityOf } from '../../../src/store/process-identity.ts';
 import type { Store, SweepOptions } from '../../../src/store/store.ts';
 import { aJob, aJobThatIs, applied, claim, who } from '../../support/a-job.ts';
@@ -131,16 +131,6 @@ export function sweeping(open: OpenStore): void {
     assert.deepEqual((await sweep(store, { toolMissingMs: 20 })).moved, [], 'counted anew');
   });
 
-  test('a resting job of an unknown tool ends as well', async (t) => {
-    const store = await open(t);
-    const job = await aJobThatIs(store, 'running', { tool: 'fax' });
-    await applied(store, job, { ...handBack(job), delayMs: 600_000 });
-    await store.beat({ id: 'wrk_2', process: self(), supervisor: self(), tools: ['print'] });
-    await sweep(store, { toolMissingMs: 0 });
-    await pause(2);
-    assert.deepEqual((await sweep(store, { toolMissingMs: 0 })).moved, [job.id]);
-  });
-
   test('final jobs are purged after their retention, at most a hundred at a time', async (t) => {
     const store = await open(t);
     for (let i = 0; i < 130; i += 1) await store.insert(aJob(), 0);
@@ -155,7 +145,13 @@ export function sweeping(open: OpenStore): void {
     for (let i = 0; i < 3; i += 1) steps.push((await sweep(store, { retentionMs: 1 })).purged);
     assert.deepEqual(steps, [100, 20, 0]);
     assert.equal(await store.get(jobs[0]?.id ?? '', who()), null);
-    const left = await store.list({ who: who(), status: null, tool: null, before: null, limit: 101 });
+    const left = await store.list({
+      who: who(),
+      status: null,
+      tool: null,
+      before: null,
+      limit: 101,
+    });
     assert.deepEqual(left.map(({ status }) => status).toSorted(), [
       'queued',
       ...Array.from({ length: 10 }, () => 'running'),

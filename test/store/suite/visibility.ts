@@ -35,7 +35,10 @@ export function visibility(open: OpenStore): void {
       const asking = who({ team: askingTeam, owner: askingOwner });
       const seen = team === askingTeam && owner === askingOwner;
       assert.equal((await store.get(id, asking)) !== null, seen);
-      assert.equal((await list(store, { who: asking })).some((job) => job.id === id), seen);
+      assert.equal(
+        (await list(store, { who: asking })).some((job) => job.id === id),
+        seen,
+      );
     }
   });
 
@@ -46,7 +49,10 @@ export function visibility(open: OpenStore): void {
       const asking = who({ team: askingTeam, owner: askingOwner, abilities: [EVERY] });
       assert.equal((await store.get(id, asking)) !== null, team === askingTeam);
       const listed = await list(store, { who: asking });
-      assert.equal(listed.some((job) => job.id === id), team === askingTeam);
+      assert.equal(
+        listed.some((job) => job.id === id),
+        team === askingTeam,
+      );
     }
   });
 
@@ -54,10 +60,7 @@ export function visibility(open: OpenStore): void {
     const store = await open(t);
     const { id } = await store.insert(aJob(), 0);
     assert.equal(await store.get(id, who({ owner: 'usr_b', abilities: ['*'] })), null);
-    assert.notEqual(
-      await store.get(id, who({ owner: 'usr_b', abilities: ['*', VIEW_ANY] })),
-      null,
-    );
+    assert.notEqual(await store.get(id, who({ owner: 'usr_b', abilities: ['*', VIEW_ANY] })), null);
   });
 
   test('a caller with scopes sees jobs of those scopes and jobs without one', async (t) => {
@@ -121,9 +124,12 @@ export function visibility(open: OpenStore): void {
     const jobs = (await claim(store, { limit: 9 })).jobs;
     for (const job of jobs.slice(0, 4)) await store.applyAs(job.id, who(), cancel('req_x'));
     const expected = ids.toSorted().toReversed();
-    assert.deepEqual((await list(store)).map(({ id }) => id), expected);
+    assert.deepEqual(
+      (await list(store)).map(({ id }) => id),
+      expected,
+    );
     const leafed: string[] = [];
-    for (let before: ListQuery['before'] = null; ; ) {
+    for (let before: ListQuery['before'] = null; ;) {
       const page = await list(store, { before, limit: 4 });
       leafed.push(...page.map(({ id }) => id));
       const last = page.at(-1);
@@ -138,7 +144,14 @@ export function visibility(open: OpenStore): void {
   test('a list is filtered by the status as it is shown', async (t) => {
     const store = await open(t);
     const shown: Record<string, ShownStatus> = {};
-    for (const status of ['queued', 'running', 'waiting', 'completed', 'failed', 'cancelled'] as const) {
+    for (const status of [
+      'queued',
+      'running',
+      'waiting',
+      'completed',
+      'failed',
+      'cancelled',
+    ] as const) {
       const { id } = await aJobThatIs(store, status);
       shown[id] = status === 'waiting' ? 'running' : status === 'cancelled' ? 'failed' : status;
     }

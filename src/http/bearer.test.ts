@@ -16,7 +16,11 @@ const request = new Request('http://localhost/mcp', {
 });
 const team = ({ extra }: AuthInfo): string | null => (extra?.['org'] as string | undefined) ?? null;
 const verifying = (answer: AuthInfo) => ({ verifyAccessToken: () => Promise.resolve(answer) });
-const failing = (error: Error) => ({ verifyAccessToken: () => Promise.reject(error) });
+const failing = (error: Error) => ({
+  verifyAccessToken: async () => {
+    throw error;
+  },
+});
 
 test('the owner is issuer and subject, the abilities are the scopes', async () => {
   const who = await bearer(verifying(auth), { team })(request);
@@ -54,7 +58,7 @@ test('a request without a token is refused, also where there is no HTTP', async 
 test('a verifier that refuses is a refusal, one that breaks is a fault', async () => {
   const refusal = new OAuthError(OAuthErrorCode.InvalidToken, 'no');
   assert.equal(await bearer(failing(refusal), { team })(request), null);
-  await assert.rejects(async () => await bearer(failing(new Error('down')), { team })(request));
+  await assert.rejects(async () => bearer(failing(new Error('down')), { team })(request));
 });
 
 test('a team is required', () => {

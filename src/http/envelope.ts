@@ -29,16 +29,20 @@ export function toHttpError(error: unknown, requestId: string, answers: ErrorAns
   }
   const failure = toFailure(error, requestId);
   const { status } = errorSpec(failure.code);
+  const { allow } = failure.context;
+  const body = JSON.stringify({ error: toErrorBody(failure, answers.docsUrl) });
   return {
     status,
     headers: {
       'content-type': 'application/json',
       'cache-control': 'no-store',
+      'content-length': String(Buffer.byteLength(body)),
       'x-request-id': requestId,
       ...(status === 401 && { 'www-authenticate': 'Bearer' }),
+      ...(typeof allow === 'string' && { allow }),
       ...(status === 429 && { 'retry-after': String(retryAfterSeconds(failure.context)) }),
     },
-    body: JSON.stringify({ error: toErrorBody(failure, answers.docsUrl) }),
+    body,
   };
 }
 

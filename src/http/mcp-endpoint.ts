@@ -81,7 +81,9 @@ export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
         context: { required_ability: requiredAbility },
       });
     }
-    const body = incoming.method === 'POST' ? await readBody(incoming, options.maxBodyBytes) : '';
+    // Streams and sessions of the 2025 revisions need something that is kept between requests.
+    if (incoming.method !== 'POST') throw methodNotAllowed();
+    const body = await readBody(incoming, options.maxBodyBytes);
     const parsed = parseJson(body);
     if (Array.isArray(parsed?.value)) await limits.count(who, parsed.value.length - 1);
     const call: Call = { who, requestId };
@@ -104,6 +106,8 @@ export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       try {
         await serve(incoming, outgoing, facts);
       } catch (error) {
+        // Who has left gets no answer, and is no fault.
+        if (outgoing.destroyed) return;
         sendError(outgoing, toHttpError(error, facts.requestId, { docsUrl, log }));
       }
     },
@@ -159,8 +163,12 @@ function webRequest(
     });
   } catch (cause) {
     // TRACE, or a header that is no text.
-    throw new JobError('METHOD_NOT_ALLOWED', { cause });
+    throw methodNotAllowed(cause);
   }
+}
+
+function methodNotAllowed(cause?: unknown): JobError {
+  return new JobError('METHOD_NOT_ALLOWED', { context: { allow: 'POST' }, cause });
 }
 
 function parseJson(text: string): { readonly value: unknown } | null {

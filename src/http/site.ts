@@ -82,6 +82,7 @@ function ownRoutes(app: Hono, { name, version, publicUrl, unready }: SiteOptions
       throw new JobError('METHOD_NOT_ALLOWED', {
         message: `${req.path} does not answer ${req.method}.`,
         remediation: 'Send GET.',
+        context: { allow: 'GET' },
       });
     });
   }

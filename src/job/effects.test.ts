@@ -42,6 +42,12 @@ test('effects are data, or it is said why not', () => {
   assert.match(whyNotEffects([insertPage] as never) ?? '', /called with its rows/);
   assert.match(whyNotEffects([null] as never) ?? '', /called with its rows/);
   assert.match(whyNotEffects({} as never) ?? '', /not a list/);
-  assert.equal(whyNotEffects([insertPage({ n: undefined } as never)]), '"insert_page" gives :n undefined');
-  assert.equal(whyNotEffects([insertPage({ n: new Date() } as never)]), '"insert_page" gives :n a object');
+  assert.equal(
+    whyNotEffects([insertPage({ n: undefined } as never)]),
+    '"insert_page" gives :n undefined',
+  );
+  assert.equal(
+    whyNotEffects([insertPage({ n: new Date() } as never)]),
+    '"insert_page" gives :n an object (Date)',
+  );
 });

@@ -94,7 +94,7 @@ export function whyNotEffects(effects: readonly unknown[]): string | null {
     const { name, rows } = effect as Effect;
     for (const [key, value] of rows.flatMap((row) => Object.entries(row))) {
       if (!isParam(value)) {
-        return `"${name}" gives :${key} ${value === undefined ? "undefined" : whatIs(value)}`;
+        return `"${name}" gives :${key} ${whatIs(value)}`;
       }
     }
   }
@@ -104,4 +104,11 @@ export function whyNotEffects(effects: readonly unknown[]): string | null {
 function isParam(value: unknown): boolean {
   if (value === null || value instanceof Uint8Array) return true;
   return ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
+}
+
+function whatIs(value: unknown): string {
+  if (value === undefined) return 'undefined';
+  return typeof value === 'object' && value !== null
+    ? `an object (${value.constructor?.name ?? 'of no class'})`
+    : `a ${typeof value}`;
 }

@@ -57,5 +57,7 @@ function findInObject(value: object, path: string, above: Set<object>): string |
 
 function nameOfClass(prototype: object): string {
   const { constructor } = prototype;
-  return typeof constructor === 'function' ? `a ${constructor.name}` : 'an object of an unknown class';
+  return typeof constructor === 'function'
+    ? `a ${constructor.name}`
+    : 'an object of an unknown class';
 }

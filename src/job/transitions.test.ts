@@ -32,7 +32,10 @@ test('every change makes moves that the table has', () => {
 
 test('a fault is retried until the attempts are spent', () => {
   for (let attempts = 0; attempts < 3; attempts += 1) {
-    const change = moves.faulted(held({ attempts }), 'DEADLINE_EXCEEDED', { baseMs: 100, maxMs: 100 });
+    const change = moves.faulted(held({ attempts }), 'DEADLINE_EXCEEDED', {
+      baseMs: 100,
+      maxMs: 100,
+    });
     assert.equal(change.fault, true);
     if (attempts < 2) {
       assert.equal(change.to, 'queued');
@@ -58,7 +61,6 @@ test('a job that ran too often ends, also by a hand-back or a retry', () => {
     moves.faulted(held({ runs: RUNS_MAX }), 'ATTEMPTS_EXHAUSTED'),
   ]) {
     assert.deepEqual([change.to, change.error?.code], ['failed', 'RUNS_EXHAUSTED']);
-    assert.equal(change.delayMs, undefined);
   }
 });
 

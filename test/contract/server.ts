@@ -45,8 +45,8 @@ export class ControlledServer implements Control {
   /** @param flags further options of `start` */
   constructor(flags: readonly string[] = []) {
     this.#flags = flags;
-    // A runner that gives up on this file must not leave a server behind.
-    process.once('exit', () => this.#signal('SIGKILL'));
+    // A runner that gives up on this file must leave neither a server nor its files behind.
+    process.once('exit', () => this.#vanish());
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => process.exit(1));
   }
 
@@ -152,7 +152,12 @@ export class ControlledServer implements Control {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
-    rmSync(this.#folder, { recursive: true, force: true });
+    this.#vanish();
+  }
+
+  #vanish(): void {
+    this.#signal('SIGKILL');
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 3 });
   }
 
   #write(sql: string, params: Record<string, string | number>): void {

@@ -154,8 +154,10 @@ test('other HTTP methods are 405, and no session is ever issued', async (t) => {
       method,
       headers: { authorization, accept: 'text/event-stream' },
     });
-    await response.text();
+    const { error } = (await response.json()) as { error: { code: string } };
     assert.equal(response.status, 405, method);
+    assert.equal(response.headers.get('allow'), 'POST');
+    assert.equal(error.code, 'METHOD_NOT_ALLOWED');
   }
   const { headers } = await rpc(url, 'initialize', {
     protocolVersion: '2025-11-25',
@@ -176,6 +178,21 @@ test('a client that sends its request too slowly is cut off', { timeout: 30_000 
     socket.resume();
   });
   assert.ok(Date.now() - begun < 20_000);
+});
+
+test('a client that leaves in the middle is no fault', async (t) => {
+  const logged: object[] = [];
+  const error = (fields: object) => void logged.push(fields);
+  const log = { debug: () => {}, info: () => {}, warn: () => {}, error };
+  const { url } = await aServer(t, { log });
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  const head = `POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${ANNA}\r\n`;
+  socket.write(`${head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"a":`);
+  await rpc(url, 'tools/list', {});
+  socket.destroy();
+  await rpc(url, 'tools/list', {});
+  await rpc(url, 'tools/list', {});
+  assert.deepEqual(logged, []);
 });
 
 test('a tool that throws is INTERNAL_ERROR without detail, and the log has it', async (t) => {

@@ -59,7 +59,7 @@ export const JOBS_STEPS: readonly string[] = [
     CHECK (completed_at >= created_at AND (started_at IS NULL OR completed_at >= started_at))
   ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02)`,
   `CREATE INDEX jobs_due ON jobs (tool, turn, id) WHERE status = 'queued' AND due_at IS NULL`,
-  `CREATE INDEX jobs_resting ON jobs (tool, due_at) WHERE status = 'queued' AND due_at IS NOT NULL`,
+  `CREATE INDEX jobs_resting ON jobs (due_at, tool) WHERE status = 'queued' AND due_at IS NOT NULL`,
   `CREATE INDEX jobs_overdue ON jobs (due_since, id) WHERE status = 'queued'`,
   `CREATE INDEX jobs_running ON jobs (worker) WHERE status = 'running'`,
   `CREATE INDEX jobs_waiting ON jobs (wait_until) WHERE status = 'waiting'`,

@@ -1,0 +1,259 @@
+/**
+ * A bounded pool of connections, and the two ways to use it: one statement by itself, or one
+ * transaction.
+ *
+ * Whoever waits never waits for ever and never meets a raw error of the wire: a lost connection is
+ * retried with backoff for ten seconds, then it is STORE_BUSY (nothing was begun). What fails while
+ * committing is STORE_UNKNOWN and is not retried.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import { monotonic } from '../../job/clock.ts';
+import type { Params } from '../../job/effects.ts';
+import { JobError } from '../../job/errors.ts';
+import { randomBelow } from '../../job/ids.ts';
+import type { Logger } from '../../job/log.ts';
+import { isAway, isUndone, sqlState, toKnown, Undo } from './errors.ts';
+import { bind, compile, type Bindable } from './parameters.ts';
+import { TYPES } from './types.ts';
+
+export type Row = Record<string, unknown>;
+
+export interface Rows {
+  readonly rows: Row[];
+  readonly changed: number;
+}
+
+/** Statements of one transaction. */
+export interface Transaction {
+  /** @param text with `:name` parameters */
+  run(text: string, params?: Params): Promise<Rows>;
+  runBound(text: string, values: readonly Bindable[]): Promise<Rows>;
+  /** The same transaction as pg-boss takes it for its `db` option. */
+  readonly db: { executeSql(text: string, values?: unknown[]): Promise<{ rows: Row[] }> };
+}
+
+export interface DatabaseOptions {
+  readonly url: string;
+  /** Most connections of the pool. */
+  readonly connectionsMax: number;
+  readonly log: Logger;
+}
+
+/** The server gives up first, so that an answer that never comes means a connection that is gone. */
+const STATEMENT_MS = 10_000;
+const LOCK_MS = 5_000;
+const IDLE_IN_TRANSACTION_MS = 10_000;
+const ANSWER_MS = 12_000;
+const CONNECT_MS = 5_000;
+const KEEP_ALIVE_MS = 5_000;
+/** How long the work of a caller is tried again. */
+const PATIENCE_MS = 10_000;
+const RETRY_MAX_MS = 500;
+
+const BEGIN = `BEGIN; SET LOCAL synchronous_commit TO on; SET LOCAL statement_timeout TO ${STATEMENT_MS};
+  SET LOCAL lock_timeout TO ${LOCK_MS};
+  SET LOCAL idle_in_transaction_session_timeout TO ${IDLE_IN_TRANSACTION_MS}`;
+/** A cancelled wait for a standby would look like success, so nothing of the server cancels it. */
+const COMMIT = 'SET LOCAL statement_timeout TO 0; COMMIT';
+
+/** Settings of a connection that a pooler between us and the server may refuse. */
+const SESSION = {
+  statement_timeout: STATEMENT_MS,
+  lock_timeout: LOCK_MS,
+  idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+  options: '-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=4',
+};
+
+export class Database {
+  readonly #pool: pg.Pool;
+  /** Connections that are known to lead to a server that takes writes. */
+  readonly #checked = new WeakSet<object>();
+  #isClosed = false;
+
+  private constructor(pool: pg.Pool, log: Logger) {
+    this.#pool = pool;
+    pool.on('error', (error) => log.debug({ error: error.message }, 'an idle connection was lost'));
+  }
+
+  /** @param isPooled whether a pooler in between refuses settings of the connection */
+  static open(options: DatabaseOptions, isPooled: boolean): Database {
+    const pool = new pg.Pool({
+      ...connectionOptions(options.url, isPooled),
+      max: options.connectionsMax,
+      idleTimeoutMillis: 30_000,
+    });
+    return new Database(pool, options.log);
+  }
+
+  /** One statement by itself. It may run twice when a connection is lost, so it must not mind. */
+  async query(text: string, params: Params = {}): Promise<Row[]> {
+    const compiled = compile(text);
+    const values = bind(compiled, params);
+    return await this.patiently(async () => {
+      return await this.#with(async (client) => (await send(client, compiled.text, values)).rows);
+    });
+  }
+
+  /** The same for pg-boss, with its own types. */
+  async executeSql(text: string, values?: unknown[]): Promise<{ rows: Row[] }> {
+    return await this.patiently(async () => {
+      return await this.#with(async (client) => {
+        try {
+          return await client.query<Row>(text, values);
+        } catch (error) {
+          // It sends whole transactions in one text; what failed may have left one open.
+          await client.query('ROLLBACK');
+          throw error;
+        }
+      });
+    });
+  }
+
+  /** A read of many statements, or of one that might write: nothing can be written in it. */
+  async readOnly<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return await this.patiently(() =>
+      this.#with(async (client) => {
+        await client.query('BEGIN READ ONLY');
+        try {
+          return await work(transactionOn(client));
+        } finally {
+          await client.query('ROLLBACK');
+        }
+      }),
+    );
+  }
+
+  /**
+   * All of the work or nothing of it, durable when the promise resolves. It is repeated when it was
+   * undone or lost before its commit. Throwing `Undo` undoes it and gives its value back.
+   */
+  async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return await this.patiently(() => this.#with((client) => commit(client, work)));
+  }
+
+  /** Try again while the database is away; give up in a typed error. */
+  async patiently<T>(work: () => Promise<T>): Promise<T> {
+    const giveUpAt = monotonic() + PATIENCE_MS;
+    for (let waitMs = 20; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
+      if (this.#isClosed) throw new Error('the store is closed');
+      try {
+        return await work();
+      } catch (error) {
+        const mayRepeat = isUndone(error) || isAway(error);
+        if (!mayRepeat || monotonic() > giveUpAt) throw toKnown(error);
+      }
+      await pause(waitMs / 2 + randomBelow(waitMs / 2 + 1));
+    }
+  }
+
+  async #with<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect();
+    let isBroken = true;
+    try {
+      if (!this.#checked.has(client)) {
+        await assertTakesWrites(client);
+        this.#checked.add(client);
+      }
+      const value = await work(client);
+      isBroken = false;
+      return value;
+    } catch (error) {
+      // The server said no and is fit for the next statement; anything else ends the connection.
+      isBroken = sqlState(error) === null ? !isOurs(error) : isAway(error);
+      throw error;
+    } finally {
+      client.release(isBroken);
+    }
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Refuse what comes, and wait for what runs. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#pool.end();
+  }
+}
+
+/** How a connection of ours is made; also for the one that listens. */
+export function connectionOptions(url: string, isPooled: boolean): pg.ClientConfig {
+  return {
+    connectionString: url,
+    application_name: 'mcp-async-jobs',
+    connectionTimeoutMillis: CONNECT_MS,
+    query_timeout: ANSWER_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    ...(isPooled ? {} : SESSION),
+  };
+}
+
+async function commit<T>(
+  client: pg.PoolClient,
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  await client.query(BEGIN);
+  let value: T;
+  try {
+    value = await work(transactionOn(client));
+  } catch (error) {
+    if (!isAway(error)) await client.query('ROLLBACK');
+    if (error instanceof Undo) return error.value as T;
+    throw error;
+  }
+  let isUnsure = false;
+  const onNotice = ({ routine }: { readonly routine?: string | undefined }) => {
+    isUnsure ||= routine === 'SyncRepWaitForLSN';
+  };
+  client.on('notice', onNotice);
+  try {
+    const answers = (await client.query(COMMIT)) as unknown as pg.QueryResult[];
+    isUnsure ||= answers.at(-1)?.command !== 'COMMIT';
+  } catch (error) {
+    // The server undoes what it cannot commit, and says so; a lost answer says nothing.
+    if (sqlState(error) !== null && !isAway(error)) throw error;
+    throw new JobError('STORE_UNKNOWN', { cause: error });
+  } finally {
+    client.off('notice', onNotice);
+  }
+  if (isUnsure) throw new JobError('STORE_UNKNOWN');
+  return value;
+}
+
+function transactionOn(client: pg.PoolClient): Transaction {
+  return {
+    async run(text, params = {}) {
+      const compiled = compile(text);
+      return await send(client, compiled.text, bind(compiled, params));
+    },
+    runBound: (text, values) => send(client, text, values),
+    db: { executeSql: (text, values) => client.query<Row>(text, values) },
+  };
+}
+
+async function send(
+  client: pg.PoolClient,
+  text: string,
+  values: readonly Bindable[],
+): Promise<Rows> {
+  const { rows, rowCount } = await client.query<Row>({ text, values: [...values], types: TYPES });
+  return { rows, changed: rowCount ?? 0 };
+}
+
+/** After a failover an address may lead to a standby, which knows less than was acknowledged. */
+async function assertTakesWrites(client: pg.PoolClient): Promise<void> {
+  const { rows } = await client.query<{ standby: boolean }>(
+    'SELECT pg_is_in_recovery() AS standby',
+  );
+  if (rows[0]?.standby === false) return;
+  throw Object.assign(new Error('the server is a standby'), { code: 'ECONNREFUSED' });
+}
+
+function isOurs(error: unknown): boolean {
+  if (error instanceof JobError) return error.code !== 'STORE_UNKNOWN';
+  return error instanceof Undo || !isAway(error);
+}

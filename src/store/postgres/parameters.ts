@@ -1,0 +1,102 @@
+/**
+ * From `:name` to `$1`, and from values to what PostgreSQL can keep.
+ *
+ * A text that applies `unnest` to a parameter is a statement over many rows: it runs once, and each
+ * of its parameters is the list of that column's values, one per row:
+ *
+ *   INSERT INTO codes (id, batch_id) SELECT * FROM unnest(:id::text[], :batch::text[])
+ *
+ * Any other text runs once for each row.
+ */
+import type { Param, Params } from '../../job/effects.ts';
+
+export interface Compiled {
+  readonly text: string;
+  /** Names in the order of `$1`, `$2`, … */
+  readonly names: readonly string[];
+  readonly isManyRow: boolean;
+}
+
+/** A value as it goes to the driver. */
+export type Bindable = string | number | bigint | null | Uint8Array | readonly Bindable[];
+
+/** Quoted text, quoted names, comments and casts are passed over; what is left of `:x` is a parameter. */
+const TOKENS =
+  /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$(\w*)\$[\s\S]*?\$\1\$|::|:([A-Za-z_]\w*)/g;
+const MANY = /\bunnest\s*\(\s*:[A-Za-z_]/i;
+const TEXTS_MAX = 1_000;
+
+const cache = new Map<string, Compiled>();
+
+export function compile(text: string): Compiled {
+  const known = cache.get(text);
+  if (known) return known;
+  const names: string[] = [];
+  const numbered = text.replaceAll(TOKENS, (token: string, _tag: unknown, name?: string) => {
+    if (name === undefined) return token;
+    if (!names.includes(name)) names.push(name);
+    return `$${names.indexOf(name) + 1}`;
+  });
+  const compiled = { text: numbered, names, isManyRow: MANY.test(text) };
+  // Texts are fixed, so the map is small; the bound guards against a caller who builds them.
+  if (cache.size > TEXTS_MAX) cache.clear();
+  cache.set(text, compiled);
+  return compiled;
+}
+
+/** @throws TypeError when a parameter is missing, unknown or of a type that no column has */
+export function bind({ names }: Compiled, row: Params): Bindable[] {
+  check(names, row);
+  return names.map((name) => bindable(name, row[name]));
+}
+
+/** The same for many rows: a list per parameter. */
+export function bindMany({ names }: Compiled, rows: readonly Params[]): Bindable[] {
+  for (const row of rows) check(names, row);
+  return names.map((name) => rows.map((row) => bindable(name, row[name])));
+}
+
+function check(names: readonly string[], row: Params): void {
+  const stranger = Object.keys(row).find((key) => !names.includes(key));
+  if (stranger !== undefined) {
+    throw new TypeError(`the statement has no parameter :${stranger}`);
+  }
+}
+
+function bindable(name: string, value: Param | undefined): Bindable {
+  switch (typeof value) {
+    case 'string':
+      return toKept(value);
+    case 'number':
+    case 'bigint':
+      return value;
+    case 'boolean':
+      // As on every engine: there are no booleans, only 0 and 1.
+      return Number(value);
+    case 'object':
+      if (value === null || value instanceof Uint8Array) return value;
+      break;
+  }
+  throw new TypeError(
+    value === undefined
+      ? `the parameter :${name} has no value`
+      : `the parameter :${name} is a ${typeof value}, which cannot be kept`,
+  );
+}
+
+const MARK = '\uFFFF';
+
+/**
+ * PostgreSQL keeps every character but U+0000. It is written as U+FFFF (which stands for no
+ * character) and a zero, and a U+FFFF itself as two of them, so that any text comes back as it was.
+ */
+export function toKept(text: string): string {
+  const whole = text.isWellFormed() ? text : text.toWellFormed();
+  if (!whole.includes('\0') && !whole.includes(MARK)) return whole;
+  return whole.replaceAll(MARK, MARK + MARK).replaceAll('\0', `${MARK}0`);
+}
+
+export function fromKept(text: string): string {
+  if (!text.includes(MARK)) return text;
+  return text.replaceAll(/\uFFFF([0\uFFFF])/g, (_, next) => (next === '0' ? '\0' : MARK));
+}

@@ -1,0 +1,149 @@
+/**
+ * Guarded writes. Those without effects share a statement and a commit, each with its own guard;
+ * one with effects has a transaction of its own, in which everything or nothing happens.
+ */
+import type { Effect } from '../../job/effects.ts';
+import type { Json } from '../../job/json.ts';
+import { answer, type Change } from '../../job/transitions.ts';
+import type { Who } from '../../job/who.ts';
+import type { Applied, WriteResult } from '../store.ts';
+import type { Database, Row, Transaction } from './database.ts';
+import type { Deliveries } from './deliveries.ts';
+import { isStatementError, Undo } from './errors.ts';
+import type { Outcome } from './group.ts';
+import { bind, bindMany, compile } from './parameters.ts';
+import { changeRow, dueOf, jobOf, rowsParam, whoParams } from './rows.ts';
+import * as sql from './statements.ts';
+
+export interface Settle {
+  readonly id: string;
+  readonly change: Change;
+  readonly who: Who | null;
+}
+
+export interface SettlesOptions {
+  readonly database: Database;
+  readonly deliveries: Deliveries;
+  /** Results of more bytes are kept apart from their row. */
+  readonly inlineBytesMax: number;
+}
+
+export class Settles {
+  readonly #options: SettlesOptions;
+
+  constructor(options: SettlesOptions) {
+    this.#options = options;
+  }
+
+  /** Changes without effects, each of another job. */
+  async write(members: readonly Settle[]): Promise<Outcome<Applied>[]> {
+    const applied = await this.#options.database.transaction((tx) => this.#apply(tx, members));
+    return applied.map((value) => ({ ok: true, value }));
+  }
+
+  /** A change with its effects. */
+  async writeWithEffects(settle: Settle): Promise<Applied> {
+    return await this.#options.database.transaction(async (tx) => {
+      const [applied] = await this.#apply(tx, [settle]);
+      if (applied?.outcome !== 'applied') return applied ?? { outcome: 'stale' };
+      for (const effect of settle.change.effects ?? []) {
+        const failed = await tryEffect(tx, effect);
+        if (failed) throw new Undo<Applied>(failed);
+      }
+      return applied;
+    });
+  }
+
+  async answer(id: string, who: Who, given: Readonly<Record<string, Json>>): Promise<Applied> {
+    return await this.#options.database.transaction(async (tx) => {
+      const [row] = (await tx.run(sql.WAITING, { id, ...whoParams(who) })).rows;
+      if (!row) return { outcome: 'stale' };
+      const questions = JSON.parse(row['questions'] as string) as Record<string, Json>;
+      const answers = JSON.parse((row['answers'] as string | null) ?? '{}') as Record<string, Json>;
+      for (const [key, value] of Object.entries(given)) {
+        if (Object.hasOwn(questions, key) && !Object.hasOwn(answers, key)) answers[key] = value;
+      }
+      if (Object.keys(questions).every((key) => Object.hasOwn(answers, key))) {
+        const [applied] = await this.#apply(tx, [{ id, change: answer(answers), who }]);
+        return applied ?? { outcome: 'stale' };
+      }
+      const some = await tx.run(sql.ANSWER_SOME, { id, answers: JSON.stringify(answers) });
+      return some.rows[0]
+        ? { outcome: 'applied', job: jobOf(some.rows[0]) }
+        : { outcome: 'stale' };
+    });
+  }
+
+  /** Effects alone, all or none. */
+  async writeEffects(effects: readonly Effect[], expect: number | null): Promise<WriteResult> {
+    return await this.#options.database.transaction(async (tx) => {
+      const changed: number[] = [];
+      for (const effect of effects) {
+        changed.push(await runEffect(tx, effect));
+        if (effect.expect !== undefined && effect.expect !== changed.at(-1)) {
+          throw new Undo<WriteResult>({ ok: false, changed });
+        }
+      }
+      const sum = changed.reduce((a, b) => a + b, 0);
+      if (expect !== null && sum !== expect) throw new Undo<WriteResult>({ ok: false, changed });
+      return { ok: true, changed };
+    });
+  }
+
+  async #apply(tx: Transaction, members: readonly Settle[]): Promise<Applied[]> {
+    const { deliveries, inlineBytesMax } = this.#options;
+    const changes = new Map(members.map(({ id, change }) => [id, change]));
+    const given = members.map(({ id, change, who }) =>
+      changeRow(id, change, { who, inlineBytesMax }),
+    );
+    const { rows } = await tx.run(sql.APPLY, { rows: rowsParam(given) });
+    const apart = rows.flatMap((row) => resultApart(row, changes) ?? []);
+    if (apart.length > 0) await tx.run(sql.INSERT_PAYLOAD, { rows: rowsParam(apart) });
+    const due = rows.filter((row) => row['status'] === 'queued');
+    await deliveries.send(
+      tx,
+      due.map((row) => dueOf(row, changes.get(row['id'] as string)?.delayMs)),
+    );
+    const jobs = new Map(rows.map((row) => [row['id'], jobOf(row)]));
+    return members.map(({ id }) => {
+      const job = jobs.get(id);
+      return job ? { outcome: 'applied', job } : { outcome: 'stale' };
+    });
+  }
+}
+
+function resultApart(row: Row, changes: ReadonlyMap<string, Change>): object | null {
+  const body = changes.get(row['id'] as string)?.result;
+  return body === undefined || row['result'] !== null
+    ? null
+    : { id: row['id'], kind: 'result', body };
+}
+
+async function tryEffect(tx: Transaction, effect: Effect): Promise<Applied | null> {
+  try {
+    const changed = await runEffect(tx, effect);
+    if (effect.expect === undefined || effect.expect === changed) return null;
+    return { outcome: 'refused', statement: effect.name, changed };
+  } catch (error) {
+    if (!isStatementError(error)) throw error;
+    return { outcome: 'failed', statement: effect.name, message: (error as Error).message };
+  }
+}
+
+/** @returns rows changed in all */
+async function runEffect(tx: Transaction, effect: Effect): Promise<number> {
+  const text = effect.sql.postgres;
+  if (text === undefined) {
+    throw new TypeError(`Statement "${effect.name}" has no PostgreSQL text. Give it \`postgres\`.`);
+  }
+  if (effect.rows.length === 0) return 0;
+  const compiled = compile(text);
+  if (compiled.isManyRow) {
+    return (await tx.runBound(compiled.text, bindMany(compiled, effect.rows))).changed;
+  }
+  let changed = 0;
+  for (const row of effect.rows) {
+    changed += (await tx.runBound(compiled.text, bind(compiled, row))).changed;
+  }
+  return changed;
+}

@@ -1,0 +1,164 @@
+/** Worker processes that block, exit, are killed or must stop. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { monotonic } from '../../src/job/clock.ts';
+import { cancel } from '../../src/job/transitions.ts';
+import { who } from '../support/a-job.ts';
+import { isAlive } from '../support/child.ts';
+import { until } from '../support/until.ts';
+import { startWorks } from './works.ts';
+
+describe('worker processes', { concurrency: 6 }, () => {
+  test('a handler that ends its process costs one attempt each time', async (t) => {
+    const works = await startWorks(t);
+    const job = await works.ended(await works.submit('exiting', 'bad'));
+    assert.deepEqual(
+      [job.status, job.error?.code, job.attempts],
+      ['failed', 'ATTEMPTS_EXHAUSTED', 2],
+    );
+    assert.equal(new Set(works.marks('bad').map(({ pid }) => pid)).size, 2);
+    assert.equal((await works.ended(await works.submit('quick'))).status, 'completed');
+  });
+
+  test('after an unexplained death the runs of the process are run alone until one is to blame', async (t) => {
+    const works = await startWorks(t, { concurrency: 3 });
+    const keys = ['good1', 'bad', 'good2', 'good3', 'good4'];
+    const ids = await Promise.all(keys.map((key) => works.submit('exiting', key)));
+    for (const [index, id] of ids.entries()) {
+      const job = await works.ended(id, 20_000);
+      const isBad = keys[index] === 'bad';
+      assert.equal(job.status, isBad ? 'failed' : 'completed', keys[index]);
+      assert.equal(job.attempts, isBad ? 2 : 0, `${keys[index]} paid for another`);
+    }
+  });
+
+  test('a job that must run alone has no company while it runs', async (t) => {
+    const works = await startWorks(t, { concurrency: 3 });
+    const suspect = await works.submit('gated', 'suspect');
+    const other = await works.submit('gated', 'other');
+    const { pid } = await works.marked('began', 'suspect');
+    await works.marked('began', 'other');
+    process.kill(pid, 'SIGKILL');
+    await until('one of them is run again', () =>
+      ['suspect', 'other'].some((key) => works.marks(key).length === 2),
+    );
+    const fresh = await works.submit('gated', 'fresh');
+    const first = works.marks('suspect').length === 2 ? 'suspect' : 'other';
+    const second = first === 'suspect' ? 'other' : 'suspect';
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.deepEqual([works.marks(second).length, works.marks('fresh').length], [1, 0]);
+    for (const key of [first, second, 'fresh']) writeFileSync(join(works.folder, key), '');
+    for (const id of [suspect, other, fresh]) {
+      const job = await works.ended(id);
+      assert.deepEqual([job.status, job.attempts], ['completed', 0]);
+    }
+  });
+
+  test('a handler that blocks past its deadline is ended with its process, company goes free', async (t) => {
+    const works = await startWorks(t, { concurrency: 2 });
+    const company = await works.submit('gated', 'company');
+    const { pid } = await works.marked('began', 'company');
+    const startedAt = monotonic();
+    const job = await works.ended(await works.submit('blocking', 'blocks'));
+    assert.deepEqual([job.error?.code, job.attempts], ['DEADLINE_EXCEEDED', 1]);
+    const tookMs = monotonic() - startedAt;
+    assert.ok(tookMs > 5_000 && tookMs < 8_000, `${tookMs} ms`);
+    assert.equal(isAlive(pid), false);
+    writeFileSync(join(works.folder, 'company'), '');
+    const free = await works.ended(company);
+    assert.deepEqual([free.status, free.attempts, free.runs], ['completed', 0, 2]);
+  });
+
+  test('a handler that hears nothing ends its job in time, later its process, company goes free', async (t) => {
+    const works = await startWorks(t, { concurrency: 2 });
+    const company = await works.submit('gated', 'company');
+    const { pid } = await works.marked('began', 'company');
+    const startedAt = monotonic();
+    const job = await works.ended(await works.submit('deaf', 'deaf'));
+    assert.deepEqual([job.error?.code, job.attempts], ['DEADLINE_EXCEEDED', 1]);
+    assert.ok(monotonic() - startedAt < 3_000);
+    await until('the process has been ended', () => !isAlive(pid), { ms: 8_000 });
+    writeFileSync(join(works.folder, 'company'), '');
+    const free = await works.ended(company);
+    assert.deepEqual([free.status, free.attempts], ['completed', 0]);
+  });
+
+  test('cancelling a job whose handler blocks ends the process', async (t) => {
+    const works = await startWorks(t);
+    const id = await works.submit('stubborn', 'stubborn');
+    const { pid } = await works.marked('began', 'stubborn');
+    await works.store.applyAs(id, who(), cancel('req_c'));
+    assert.equal((await works.get(id)).status, 'cancelled');
+    await until('the process has been ended', () => !isAlive(pid), { ms: 9_000 });
+    assert.equal((await works.ended(await works.submit('quick'))).status, 'completed');
+  });
+
+  test('stopping lets a run finish within the grace', async (t) => {
+    const works = await startWorks(t);
+    const id = await works.submit('gated', 'finishes');
+    await works.marked('began', 'finishes');
+    const waiting = await works.submit('quick', 'waits');
+    const stopping = works.workers.stop(5_000);
+    setTimeout(() => writeFileSync(join(works.folder, 'finishes'), ''), 100);
+    await stopping;
+    assert.deepEqual(works.workers.pids(), []);
+    assert.equal((await works.get(id)).status, 'completed');
+    assert.equal((await works.get(waiting)).status, 'queued', 'nothing new was begun');
+  });
+
+  test('stopping hands back what does not finish, at no attempt, in bounded time', async (t) => {
+    const works = await startWorks(t, { workers: 2 });
+    const listening = await works.submit('gated', 'listening');
+    const blocked = await works.submit('stubborn', 'blocked');
+    await works.marked('began', 'listening');
+    await works.marked('began', 'blocked');
+    const startedAt = monotonic();
+    await works.workers.stop(300);
+    assert.ok(monotonic() - startedAt < 5_000);
+    for (const id of [listening, blocked]) {
+      const { status, attempts, lease } = await works.get(id);
+      assert.deepEqual([status, attempts, lease], ['queued', 0, null]);
+    }
+  });
+
+  test('a killed idle worker is replaced', async (t) => {
+    const works = await startWorks(t);
+    const [pid] = await until(
+      'a worker is ready',
+      () => works.workers.alive() && works.workers.pids(),
+    );
+    process.kill(pid ?? 0, 'SIGKILL');
+    assert.equal((await works.ended(await works.submit('quick'))).status, 'completed');
+  });
+
+  test('a worker that is killed at its only job costs that job one attempt', async (t) => {
+    const works = await startWorks(t);
+    const id = await works.submit('gated', 'killed');
+    process.kill((await works.marked('began', 'killed')).pid, 'SIGKILL');
+    await until('it is run again', () => works.marks('killed').length === 2);
+    writeFileSync(join(works.folder, 'killed'), '');
+    const job = await works.ended(id);
+    assert.deepEqual([job.status, job.attempts, job.runs], ['completed', 1, 2]);
+  });
+
+  test('a jobs module that cannot be loaded is logged, tried again, and stops cleanly', async (t) => {
+    const works = await startWorks(t, {
+      jobs: new URL('data:text/javascript,throw new Error("no")'),
+    });
+    await until(
+      'it was said twice',
+      () => works.log.filter(({ message }) => message.includes('could not load')).length >= 2,
+    );
+    assert.equal(works.workers.alive(), 0);
+  });
+
+  test('handlers that block past their lease lose it, and the effects are written once', async (t) => {
+    const works = await startWorks(t, { workers: 2, leaseMs: 300 });
+    const id = await works.submit('drowsy', 'drowsy');
+    const job = await works.ended(id);
+    assert.equal(job.status, 'completed');
+    assert.ok(works.marks('drowsy').length >= 1);
+  });
+});

@@ -64,7 +64,7 @@ export interface JobContext<Carry = Json, Result = unknown> {
   /** Aborted when the run may no longer write: cancelled, past its deadline, lease lost, shutdown. */
   readonly signal: AbortSignal;
   /** Say how far the work is. Cheap: written at most once a second. */
-  progress(done: number, total?: number | null, message?: string | null): void;
+  readonly progress: (done: number, total?: number | null, message?: string | null) => void;
   /**
    * Ask one or several questions, each under a key that is unique for the job's life. Answers that
    * are there are returned at once; else the job waits, the worker is free, and the handler is run
@@ -72,18 +72,18 @@ export interface JobContext<Carry = Json, Result = unknown> {
    *
    * @throws Suspended when an answer is missing
    */
-  ask<K extends string>(
+  readonly ask: <K extends string>(
     questions: Readonly<Record<K, Question>>,
-  ): Promise<Readonly<Record<K, Answered>>>;
+  ) => Promise<Readonly<Record<K, Answered>>>;
   /** End with a result and with effects, applied in the transaction that completes the job. */
-  complete(result: Result, effects: readonly Effect[]): Completed<Result>;
+  readonly complete: (result: Result, effects: readonly Effect[]) => Completed<Result>;
 }
 
 /** What `prepare` may do: read, and refuse by throwing a `JobError`. */
 export interface PrepareContext {
   readonly who: Who;
   readonly settings: unknown;
-  read<P extends Params, R>(statement: Statement<P, R>, params: P): Promise<R[]>;
+  readonly read: <P extends Params, R>(statement: Statement<P, R>, params: P) => Promise<R[]>;
 }
 
 export interface Prepared<Carry> {

@@ -143,7 +143,7 @@ export const ERRORS = {
   },
   EFFECT_REFUSED: {
     status: 409,
-    retryable: true,
+    retryable: false,
     message: 'What the job wanted to write no longer fits what exists; nothing was written.',
     remediation: 'Check that what the job refers to still exists, then submit again.',
   },

@@ -52,7 +52,7 @@ export class Worker {
   readonly #tools: readonly string[];
   readonly #runs = new Map<string, Run>();
   /** Runs whose handler has ended, while their end is being written. */
-  readonly #settling = new Set<Promise<void>>();
+  readonly #settling = new Set<Promise<string>>();
   readonly #timers: NodeJS.Timeout[];
   readonly #unsubscribe: () => void;
   #dueTimer: NodeJS.Timeout | null = null;
@@ -166,40 +166,47 @@ export class Worker {
     clearTimeout(deadline);
     progress.close();
     this.#runs.delete(job.id);
-    const settled = change ? this.#settle(job, change, runLog) : Promise.resolve();
+    const settled = change ? this.#settle(job, change, runLog) : Promise.resolve('dropped');
     this.#settling.add(settled);
     // The slot is free at once, so that this end and the next claim can share a commit.
     this.#wake();
-    await settled;
+    const to = await settled;
     this.#settling.delete(settled);
-    runLog.info({ durationMs: monotonic() - startedAt, to: change?.to ?? 'dropped' }, 'run ended');
+    runLog.info({ durationMs: monotonic() - startedAt, to }, 'run ended');
   }
 
-  /** Write how the run ended. The lease makes repeating it harmless. */
-  async #settle(job: Job, change: Change, log: Logger): Promise<void> {
+  /**
+   * Write how the run ended. The lease makes repeating it harmless.
+   *
+   * @returns what became of the job, for the log
+   */
+  async #settle(job: Job, change: Change, log: Logger): Promise<string> {
     const { store, definitions } = this.#options;
     const giveUpAt = monotonic() + SETTLE_MS;
     for (let waitMs = 10; ; waitMs = Math.min(waitMs * 2, 2_000)) {
       try {
         const applied = await store.apply(job.id, change);
-        if (applied.outcome === 'stale')
-          log.warn({}, 'the job has moved on; the result was dropped');
+        if (applied.outcome === 'applied') return change.to;
         if (applied.outcome === 'refused') {
           const { statement, changed } = applied;
           log.warn({ statement, changed }, 'an effect was refused');
           await store.apply(job.id, fail(job, new JobError('EFFECT_REFUSED')));
+          return 'failed';
         }
         if (applied.outcome === 'failed') {
           const { statement, message } = applied;
           log.error({ statement, error: message }, 'an effect failed');
           const backoff = definitions.get(job.tool)?.backoff;
-          await store.apply(job.id, faulted(job, 'ATTEMPTS_EXHAUSTED', backoff));
+          const instead = faulted(job, 'ATTEMPTS_EXHAUSTED', backoff);
+          await store.apply(job.id, instead);
+          return instead.to;
         }
-        return;
+        log.warn({}, 'the job has moved on; the result was dropped');
+        return 'dropped';
       } catch (error) {
         log.warn({ error: describe(error) }, 'writing the end of the run failed; trying again');
         // Unwritten, the lease runs out and the job is run again: late, but never lost.
-        if (monotonic() > giveUpAt) return;
+        if (monotonic() > giveUpAt) return 'unwritten';
         await after(waitMs);
       }
     }

@@ -71,15 +71,16 @@ export class Claims {
   async #shares({ tools, limit, idle }: ClaimRequest): Promise<ReadonlyMap<string, number>> {
     const next = tools.indexOf(this.#servedLast) + 1;
     const order = [...tools.slice(next), ...tools.slice(0, next)];
-    const text = sql.DUE;
-    const due = await this.#options.database.queryLists(text, { tools: order, limit });
+    const due = await this.#options.database.query(sql.DUE, { tools: order, limit });
     const queues = order.map((tool, place) =>
       due
         .filter((row) => row['place'] === place + 1)
         .map((row) => ({ tool, isAlone: row['alone'] === 1 })),
     );
     const depth = Math.max(0, ...queues.map((queue) => queue.length));
-    const merged = Array.from({ length: depth }, (_, i) => queues.flatMap((q) => q[i] ?? [])).flat();
+    const merged = Array.from({ length: depth }, (_, i) =>
+      queues.flatMap((q) => q[i] ?? []),
+    ).flat();
     const first = merged.slice(0, limit);
     const alone = first.findIndex(({ isAlone }) => isAlone);
     const chosen = alone === -1 ? first : first.slice(0, alone === 0 && idle ? 1 : alone);
@@ -119,13 +120,13 @@ export class Claims {
   async #withInputs(jobs: readonly Job[]): Promise<Job[]> {
     const apart = jobs.filter(({ input }) => input === null).map(({ id }) => id);
     if (apart.length === 0) return [...jobs];
-    const rows = await this.#options.database.queryLists(sql.INPUT_APART, { ids: apart });
+    const rows = await this.#options.database.query(sql.INPUT_APART, { ids: apart });
     const bodies = new Map(rows.map((row) => [row['job_id'], row['body'] as string]));
     return jobs.map((job) => ({ ...job, input: job.input ?? bodies.get(job.id) ?? null }));
   }
 
   async #nextDueMs(tools: readonly string[]): Promise<number | null> {
-    const [row] = await this.#options.database.queryLists(sql.NEXT_DUE, { tools });
+    const [row] = await this.#options.database.query(sql.NEXT_DUE, { tools });
     const ms = (row?.['ms'] as number | null | undefined) ?? null;
     return ms === null ? null : Math.max(0, ms);
   }

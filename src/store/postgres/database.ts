@@ -9,12 +9,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { monotonic } from '../../job/clock.ts';
-import type { Params } from '../../job/effects.ts';
 import { JobError } from '../../job/errors.ts';
 import { randomBelow } from '../../job/ids.ts';
 import type { Logger } from '../../job/log.ts';
 import { isAway, isUndone, sqlState, toKnown, Undo } from './errors.ts';
-import { bind, compile, type Bindable } from './parameters.ts';
+import { bind, compile, type Bindable, type Given } from './parameters.ts';
 import { TYPES } from './types.ts';
 
 export type Row = Record<string, unknown>;
@@ -27,7 +26,7 @@ export interface Rows {
 /** Statements of one transaction. */
 export interface Transaction {
   /** @param text with `:name` parameters */
-  run(text: string, params?: Params): Promise<Rows>;
+  run(text: string, params?: Given): Promise<Rows>;
   runBound(text: string, values: readonly Bindable[]): Promise<Rows>;
   /** The same transaction as pg-boss takes it for its `db` option. */
   readonly db: { executeSql(text: string, values?: unknown[]): Promise<{ rows: Row[] }> };
@@ -87,7 +86,7 @@ export class Database {
   }
 
   /** One statement by itself. It may run twice when a connection is lost, so it must not mind. */
-  async query(text: string, params: Params = {}): Promise<Row[]> {
+  async query(text: string, params: Given = {}): Promise<Row[]> {
     const compiled = compile(text);
     const values = bind(compiled, params);
     return await this.patiently(async () => {
@@ -192,10 +191,7 @@ export function connectionOptions(url: string, isPooled: boolean): pg.ClientConf
   };
 }
 
-async function commit<T>(
-  client: pg.PoolClient,
-  work: (tx: Transaction) => Promise<T>,
-): Promise<T> {
+async function commit<T>(client: pg.PoolClient, work: (tx: Transaction) => Promise<T>): Promise<T> {
   await client.query(BEGIN);
   let value: T;
   try {

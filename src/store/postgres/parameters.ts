@@ -8,7 +8,7 @@
  *
  * Any other text runs once for each row.
  */
-import type { Param, Params } from '../../job/effects.ts';
+import type { Param } from '../../job/effects.ts';
 
 export interface Compiled {
   readonly text: string;
@@ -16,6 +16,9 @@ export interface Compiled {
   readonly names: readonly string[];
   readonly isManyRow: boolean;
 }
+
+/** Parameters by name. Lists are for our own statements: `ANY (:ids::text[])`. */
+export type Given = Readonly<Record<string, Param | readonly string[]>>;
 
 /** A value as it goes to the driver. */
 export type Bindable = string | number | bigint | null | Uint8Array | readonly Bindable[];
@@ -45,25 +48,25 @@ export function compile(text: string): Compiled {
 }
 
 /** @throws TypeError when a parameter is missing, unknown or of a type that no column has */
-export function bind({ names }: Compiled, row: Params): Bindable[] {
+export function bind({ names }: Compiled, row: Given): Bindable[] {
   check(names, row);
   return names.map((name) => bindable(name, row[name]));
 }
 
 /** The same for many rows: a list per parameter. */
-export function bindMany({ names }: Compiled, rows: readonly Params[]): Bindable[] {
+export function bindMany({ names }: Compiled, rows: readonly Given[]): Bindable[] {
   for (const row of rows) check(names, row);
   return names.map((name) => rows.map((row) => bindable(name, row[name])));
 }
 
-function check(names: readonly string[], row: Params): void {
+function check(names: readonly string[], row: Given): void {
   const stranger = Object.keys(row).find((key) => !names.includes(key));
   if (stranger !== undefined) {
     throw new TypeError(`the statement has no parameter :${stranger}`);
   }
 }
 
-function bindable(name: string, value: Param | undefined): Bindable {
+function bindable(name: string, value: Given[string] | undefined): Bindable {
   switch (typeof value) {
     case 'string':
       return toKept(value);
@@ -75,6 +78,7 @@ function bindable(name: string, value: Param | undefined): Bindable {
       return Number(value);
     case 'object':
       if (value === null || value instanceof Uint8Array) return value;
+      if (Array.isArray(value)) return value.map((item: string) => bindable(name, item));
       break;
   }
   throw new TypeError(

@@ -68,9 +68,7 @@ export class Settles {
         return applied ?? { outcome: 'stale' };
       }
       const some = await tx.run(sql.ANSWER_SOME, { id, answers: JSON.stringify(answers) });
-      return some.rows[0]
-        ? { outcome: 'applied', job: jobOf(some.rows[0]) }
-        : { outcome: 'stale' };
+      return some.rows[0] ? { outcome: 'applied', job: jobOf(some.rows[0]) } : { outcome: 'stale' };
     });
   }
 

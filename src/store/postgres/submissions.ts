@@ -56,7 +56,11 @@ export class Submissions {
   }
 
   /** What stands under a key already is answered again, even to a team that may submit no more. */
-  async #replay(tx: Transaction, members: readonly Submission[], outcomes: Outcomes): Promise<void> {
+  async #replay(
+    tx: Transaction,
+    members: readonly Submission[],
+    outcomes: Outcomes,
+  ): Promise<void> {
     const rows = members.flatMap((member, place) => keyRow(member, place) ?? []);
     if (rows.length === 0) return;
     for (const row of (await tx.run(sql.KEYS, { rows: rowsParam(rows) })).rows) {
@@ -65,7 +69,11 @@ export class Submissions {
     }
   }
 
-  async #refuse(tx: Transaction, members: readonly Submission[], outcomes: Outcomes): Promise<void> {
+  async #refuse(
+    tx: Transaction,
+    members: readonly Submission[],
+    outcomes: Outcomes,
+  ): Promise<void> {
     const capped = members.filter(({ outstandingMax }) => outstandingMax > 0);
     if (capped.length === 0) return;
     const caps = new Map(capped.map(({ job, outstandingMax }) => [job.team, outstandingMax]));
@@ -99,7 +107,8 @@ export class Submissions {
     const lost = members.filter(({ job, key }) => key && !taken.has(job.id));
     await this.#replay(tx, lost, outcomes);
     for (const member of lost) {
-      if (!outcomes.has(member)) outcomes.set(member, { ok: false, error: new JobError('STORE_BUSY') });
+      if (!outcomes.has(member))
+        outcomes.set(member, { ok: false, error: new JobError('STORE_BUSY') });
     }
   }
 

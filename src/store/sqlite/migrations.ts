@@ -98,6 +98,10 @@ export const JOBS_MIGRATIONS: Migrations = {
       beat_boot TEXT NOT NULL,
       beat_at INTEGER NOT NULL
     ) STRICT`,
+    `CREATE TABLE probe (
+      id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+      at INTEGER NOT NULL
+    ) STRICT`,
     `CREATE TABLE missing_tools (
       tool TEXT NOT NULL PRIMARY KEY,
       since_boot TEXT NOT NULL,

@@ -238,6 +238,10 @@ export class Operations {
     this.#run(sql.BEAT, { id, process, supervisor, tools, boot: bootId(), mono: monotonic() });
   }
 
+  probe(): void {
+    this.#run(sql.PROBE, { now: now() });
+  }
+
   #countOpen(team: string, max: number): number {
     return this.#one(sql.COUNT_OPEN, { team, max })['open'] as number;
   }

@@ -289,8 +289,9 @@ export class SqliteStore implements Store {
     this.#dueListeners.clear();
     this.#changeListeners.clear();
     this.#unwatch();
-    await this.#writer.close();
     await this.#heavy.close();
     if (this.#db.isOpen) this.#db.close();
+    // Last, because the last connection that may write brings the WAL into the file.
+    await this.#writer.close();
   }
 }

@@ -121,6 +121,10 @@ export const RENEW = `UPDATE jobs SET lease_boot = :boot, lease_until = :until
 export const PROGRESS = `UPDATE jobs SET progress = :progress, updated_at = max(updated_at, :now)
   WHERE id = :id AND status = 'running' AND lease = :lease`;
 
+/** Finds out whether writes are kept: only a real one meets a full disk. */
+export const PROBE = `INSERT INTO probe (id, at) VALUES (1, :now)
+  ON CONFLICT (id) DO UPDATE SET at = :now`;
+
 export const BEAT = `INSERT INTO workers (id, process, supervisor, tools, beat_boot, beat_at)
   VALUES (:id, :process, :supervisor, :tools, :boot, :mono)
   ON CONFLICT (id) DO UPDATE SET tools = :tools, beat_boot = :boot, beat_at = :mono`;

@@ -44,9 +44,6 @@ function post(message: { answers: Answer[]; changed: FromWriter['changed'] }): v
   answers = [];
 }
 
-const probe = db.prepare(
-  'UPDATE schema_migrations SET applied_at = applied_at WHERE applied_at = ?',
-);
 const dataVersion = db.prepare('PRAGMA data_version');
 let seen = dataVersion.get()?.['data_version'];
 
@@ -75,7 +72,7 @@ const verbs: Readonly<Record<Verb, (...args: never[]) => unknown>> = {
   progress: operations.progress.bind(operations),
   beat: operations.beat.bind(operations),
   sweep: sweep.pass.bind(sweep),
-  probe: () => probe.run(now()),
+  probe: operations.probe.bind(operations),
   isChangedElsewhere,
 };
 

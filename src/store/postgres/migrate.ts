@@ -1,0 +1,112 @@
+/**
+ * Bringing the tables up to date, as a step of a deploy or at the first open. Each step is a
+ * transaction under one lock of the whole database, so that a stop between two steps is resumed and
+ * several processes at once wait for each other. pg-boss's own tables are among the steps.
+ */
+import { PgBoss } from 'pg-boss';
+import pg from 'pg';
+import { JobError } from '../../job/errors.ts';
+import { connectionOptions } from './database.ts';
+import { DELIVERY_SCHEMA } from './deliveries.ts';
+
+/** The tables of one namespace on PostgreSQL. */
+export interface Steps {
+  readonly namespace: string;
+  readonly steps: readonly string[];
+}
+
+/** How far the tables of a namespace are. Those of deliveries have the versions of pg-boss. */
+export interface NamespaceStatus {
+  readonly namespace: string;
+  /** 0 when there is none. */
+  readonly found: number;
+  readonly wanted: number;
+}
+
+const LOCK = 'SELECT pg_advisory_xact_lock(1785621871)';
+/** A step may wait for a lock, or work, for longer than any other statement. */
+const PATIENT = `BEGIN; SET LOCAL synchronous_commit TO on; SET LOCAL statement_timeout TO 0;
+  SET LOCAL lock_timeout TO 0; SET LOCAL idle_in_transaction_session_timeout TO 0`;
+const EXISTS = `SELECT to_regclass('schema_migrations') IS NOT NULL AS found`;
+const CREATE = `CREATE TABLE IF NOT EXISTS schema_migrations (
+  namespace text NOT NULL, version integer NOT NULL, applied_at bigint NOT NULL,
+  PRIMARY KEY (namespace, version))`;
+const VERSIONS = `SELECT namespace, max(version) AS version FROM schema_migrations GROUP BY namespace`;
+const RECORD = `INSERT INTO schema_migrations (namespace, version, applied_at)
+  VALUES ($1, $2, floor(extract(epoch FROM now()) * 1000)::bigint)`;
+const DELIVERIES = 'deliveries';
+
+/** A connection of its own for migrating; ended by the caller. */
+export async function connectToMigrate(url: string, isPooled: boolean): Promise<pg.Client> {
+  const client = new pg.Client({
+    ...connectionOptions(url, isPooled),
+    query_timeout: 0,
+    statement_timeout: 0,
+    lock_timeout: 0,
+  });
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+/** How far each namespace is, and how far this program needs it. Changes nothing. */
+export async function statusOf(
+  client: pg.Client,
+  all: readonly Steps[],
+): Promise<NamespaceStatus[]> {
+  const found = await versions(client);
+  const boss = bossOn(client);
+  const installed = (await boss.isInstalled()) ? ((await boss.schemaVersion()) ?? 0) : 0;
+  return [
+    ...all.map(({ namespace, steps }) => ({
+      namespace,
+      found: found.get(namespace) ?? 0,
+      wanted: steps.length,
+    })),
+    { namespace: DELIVERIES, found: installed, wanted: WANTED },
+  ];
+}
+
+/**
+ * Apply what is missing.
+ *
+ * @throws JobError when a table was made by a newer program, or a step cannot be applied
+ */
+export async function migrate(client: pg.Client, all: readonly Steps[]): Promise<void> {
+  assertNotNewer(await statusOf(client, all));
+  await inTransaction(client, () => client.query(CREATE));
+  for (const steps of all) {
+    while (await inTransaction(client, () => nextStep(client, steps)));
+  }
+  await inTransaction(client, () => migrateDeliveries(client));
+}
+
+export function isCurrent(status: readonly NamespaceStatus[]): boolean {
+  return status.every(({ found, wanted }) => found === wanted);
+}
+
+/** @throws JobError when a program newer than this one has been here */
+export function assertNotNewer(status: readonly NamespaceStatus[]): void {
+  const newer = status.find(({ found, wanted }) => found > wanted);
+  if (!newer) return;
+  throw new JobError('INTERNAL_ERROR', {
+    message: `The tables "${newer.namespace}" are at version ${newer.found}, this program knows ${newer.wanted}. Start a program at least as new as the one that migrated the database.`,
+  });
+}
+
+async function nextStep(client: pg.Client, { namespace, steps }: Steps): Promise<boolean> {
+  const done = (await versions(client)).get(namespace) ?? 0;
+  assertNotNewer([{ namespace, found: done, wanted: steps.length }]);
+  const step = steps[done];
+  if (step === undefined) return false;
+  await client.query(step);
+  await client.query(RECORD, [namespace, done + 1]);
+  return true;
+}
+
+async function versions(client: pg.Client): Promise<Map<string, number>> {
+  const { rows: exists } = await client.query<{ found: boolean }>(EXISTS);
+  if (exists[0]?.found !== true) return new Map();
+  const { rows } = await client.query<{ namespace: string; version: number }>(VERSIONS);
+  return new Map(rows.map(({ namespace, version }) => [namespace, version]));
+}

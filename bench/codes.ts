@@ -19,12 +19,18 @@ export const codes: Bench = async ({ quick }) =>
       const call = async (name: string, args: object) => callTool(product.url, token, name, args);
       const project = await call('create_project', { name: 'Bench' });
       const plan = await call('create_plan', {
-        ...{ project_id: project['id'], name: 'Monthly', price: '29.00', currency: 'USD' },
-        ...{ billing_cycle: 'months', billing_cycle_count: 1 },
+        project_id: project['id'],
+        name: 'Monthly',
+        price: '29.00',
+        currency: 'USD',
+        billing_cycle: 'months',
+        billing_cycle_count: 1,
       });
       for (let i = 0; i < count; i += 1) {
         const { job_id } = await call('bulk_generate_access_codes', {
-          ...{ plan_id: plan['id'], quantity: 1_000, export_type: 'file' },
+          plan_id: plan['id'],
+          quantity: 1_000,
+          export_type: 'file',
           expiry_preset: 'no_expiry',
         });
         while ((await call('get_job_status', { job_id }))['status'] !== 'completed')

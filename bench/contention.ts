@@ -24,7 +24,9 @@ export const contention: Bench = async ({ quick }) =>
     using caller = new Caller();
     const load = async (seconds: number) =>
       caller.run({
-        ...{ url: server.url, token: server.token, connections: 32 },
+        url: server.url,
+        token: server.token,
+        connections: 32,
         calls: [{ tool: 'trivial', args: { n: 1 } }],
         count: PER_SECOND * seconds,
         perSecond: PER_SECOND,
@@ -38,8 +40,12 @@ export const contention: Bench = async ({ quick }) =>
     const describe = (of: readonly number[]) =>
       `p50 ${short(percentile(of, 50))}, max ${short(Math.max(...of))} ms`;
     const p99 = (what: string, of: readonly number[], limit: number, more = '') => ({
-      ...{ bench: 'contention', what, measured: percentile(of, 99), unit: 'ms' as const },
-      ...{ bar: atMost(limit), detail: `${describe(of)}${more}` },
+      bench: 'contention',
+      what,
+      measured: percentile(of, 99),
+      unit: 'ms' as const,
+      bar: atMost(limit),
+      detail: `${describe(of)}${more}`,
     });
     const rate = `; ${short(apply.length / seconds)} jobs/s beside`;
     return [

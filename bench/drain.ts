@@ -40,8 +40,12 @@ async function drained(
   const store = await openStore(path);
   const { concurrency, count } = given;
   const options = {
-    ...{ store, definitions: definitionsOf(jobs), settings: null, concurrency },
-    ...{ leaseMs: 20_000, log: SILENT },
+    store,
+    definitions: definitionsOf(jobs),
+    settings: null,
+    concurrency,
+    leaseMs: 20_000,
+    log: SILENT,
   };
   let firstAt = 0;
   let completed = 0;

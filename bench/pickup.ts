@@ -21,8 +21,12 @@ const MODULE = new URL('./jobs.ts', import.meta.url);
 type StartWorker = (store: Store, path: string) => Promise<() => Promise<void>>;
 
 const optionsFor = (store: Store) => ({
-  ...{ store, definitions: definitionsOf(jobs), settings: null, concurrency: 1 },
-  ...{ leaseMs: 20_000, log: SILENT },
+  store,
+  definitions: definitionsOf(jobs),
+  settings: null,
+  concurrency: 1,
+  leaseMs: 20_000,
+  log: SILENT,
 });
 
 const inProcess: StartWorker = async (store) => {
@@ -76,11 +80,12 @@ async function measure(
       await stop();
       await store.close();
     }
-    return ([50, 99] as const).map((p) => ({
-      ...{ bench: 'pickup', what: `${where}, p${p}`, measured: percentile(times, p) },
-      ...{ unit: 'ms' as const, bar: atMost(p === 50 ? given.p50 : 10) },
-      detail: `max ${short(Math.max(...times))} ms of ${times.length}`,
-    }));
+    const detail = `max ${short(Math.max(...times))} ms of ${times.length}`;
+    return ([50, 99] as const).map((p): Finding => {
+      const bar = atMost(p === 50 ? given.p50 : 10);
+      const measured = percentile(times, p);
+      return { bench: 'pickup', what: `${where}, p${p}`, measured, unit: 'ms', bar, detail };
+    });
   });
 }
 

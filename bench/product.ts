@@ -34,7 +34,12 @@ export async function startProduct(db: string, more: readonly string[] = []): Pr
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   process.once('exit', () => child.kill('SIGKILL'));
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const line = await Promise.race([
+    once(createInterface({ input: child.stdout }), 'line').then(([first]) => first as string),
+    once(child, 'exit').then(([code]) => {
+      throw new Error(`The server ended with ${String(code)} before it listened.`);
+    }),
+  ]);
   const { url } = JSON.parse(line) as { url: string };
   return {
     url,
@@ -58,7 +63,9 @@ export async function callTool(url: string, token: string, name: string, args: o
       'MCP-Protocol-Version': '2025-11-25',
     },
     body: JSON.stringify({
-      ...{ jsonrpc: '2.0', id: 1, method: 'tools/call' },
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
       params: { name, arguments: args },
     }),
   });

@@ -57,15 +57,19 @@ async function ours({ db, workers, concurrency }: ServerOptions): Promise<Runnin
     workers,
     concurrency,
   });
-  const close = async () => {
-    await serving.close({ graceMs: 1_000 });
-    await store.close();
+  return {
+    url: serving.url,
+    close: async () => {
+      await serving.close({ graceMs: 1_000 });
+      await store.close();
+    },
   };
-  return { url: serving.url, close };
 }
 
 interface Adapter {
-  toNodeHandler(handler: { fetch(request: Request): Promise<Response> }): RequestListener;
+  readonly toNodeHandler: (handler: {
+    fetch(request: Request): Promise<Response>;
+  }) => RequestListener;
 }
 
 async function sdk(): Promise<Running> {

@@ -36,8 +36,8 @@ export class ServerUnderTest {
 
   /** @param wrapper a program and its arguments, which runs the server; strace, say */
   static async start(options: ServerOptions, wrapper: readonly string[] = []) {
-    const [command = process.execPath, ...args] = [...wrapper, process.execPath, ENTRY];
-    const child = spawn(command, args, {
+    const [command, ...args] = [...wrapper, process.execPath, ENTRY];
+    const child = spawn(command ?? process.execPath, args, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
     });
@@ -66,5 +66,5 @@ async function ask(child: ChildProcess, asked: Asked): Promise<Told> {
   child.send(asked);
   const gone = once(child, 'exit').then(() => ({ error: 'the server has ended' }));
   const answered = once(child, 'message').then(([told]) => told as Told);
-  return await Promise.race([answered, gone]);
+  return Promise.race([answered, gone]);
 }

@@ -24,7 +24,10 @@ export const submit: Bench = async ({ pairs, quick }) =>
     using caller = new Caller();
     const calls = (tool: string, args: readonly object[], to: ServerUnderTest = server) =>
       caller.run({
-        ...{ url: to.url, token: to.token, connections: CONNECTIONS, count },
+        url: to.url,
+        token: to.token,
+        connections: CONNECTIONS,
+        count,
         calls: args.map((given) => ({ tool, args: given })),
         keepJobIds: tool === 'trivial' && args.length === 1,
       });

@@ -74,8 +74,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 
   let child: ChildProcess | null = null;
-  const killAtExit = () => child?.kill('SIGQUIT');
-  process.once('exit', killAtExit);
+  let watchman: ChildProcess | null = null;
   const start = async (): Promise<void> => {
     for (const giveUpAt = performance.now() + START_MS; ;) {
       const spawned = spawn(bin('postgres'), ['-D', data, '-p', String(port), ...flags], {
@@ -84,6 +83,8 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
         stdio: ['ignore', 'ignore', 'pipe'],
       });
       child = spawned;
+      watchman?.kill('SIGKILL');
+      watchman = watch(spawned, folder);
       const failure = await readiness(spawned);
       if (failure === null) return;
       // Processes of a killed server may still hold its shared memory for a moment.
@@ -107,12 +108,24 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     kill: () => end('SIGKILL', child?.pid === undefined ? [] : childrenOf(child.pid)),
     start,
     async stop() {
-      process.off('exit', killAtExit);
       // At once and without a last checkpoint: the data is removed.
       await end('SIGQUIT', []);
+      watchman?.kill('SIGKILL');
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Ends the server and removes its data when this process is gone, however it went. */
+function watch(server: ChildProcess, folder: string): ChildProcess {
+  const script = 'cat; kill -QUIT "$0" 2>/dev/null; rm -rf "$1"';
+  const watchman = spawn('sh', ['-c', script, String(server.pid), folder], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    // An interrupt of the terminal is for us; the end of our pipe is for it.
+    detached: true,
+  });
+  watchman.unref();
+  return watchman;
 }
 
 interface Owner {

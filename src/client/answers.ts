@@ -20,7 +20,23 @@ export interface JobState {
   readonly enqueued_at?: Json;
   /** When the server wants to be asked again, in milliseconds. Absent once final. */
   readonly poll_after_ms?: Json;
+  /** How far the job says it is: `done`, `total`, `message`, `percent`. */
+  readonly progress?: Json;
+  readonly eta_seconds?: Json;
+  /** Questions that the job waits for, by key. */
+  readonly input_requests?: Json;
+  /** Where a result is that is too large for an answer. */
+  readonly result_url?: Json;
   readonly [key: string]: Json | undefined;
+}
+
+/** How far a job is, as far as the server says; null is what it does not say. */
+export interface JobProgress {
+  readonly done: number | null;
+  readonly total: number | null;
+  readonly percent: number | null;
+  readonly message: string | null;
+  readonly etaSeconds: number | null;
 }
 
 const STATUSES: readonly Json[] = ['queued', 'running', 'completed', 'failed'];
@@ -59,8 +75,40 @@ export function jobIn(body: Body | null): JobState | null {
   return STATUSES.includes(data['status'] ?? null) ? (data as unknown as JobState) : null;
 }
 
+/** The progress that a state tells of, or null when it tells of none. */
+export function progressOf({ progress, eta_seconds: eta }: JobState): JobProgress | null {
+  return isBody(progress) ? readProgress(progress, eta) : null;
+}
+
+/** Progress from an object of the wire; `progress` is what notifications call `done`. */
+export function readProgress(
+  body: { readonly [key: string]: unknown },
+  eta?: unknown,
+): JobProgress {
+  const done = numberOr(body['done'] ?? body['progress']);
+  const total = numberOr(body['total']);
+  const { message } = body;
+  const share = done !== null && total !== null && total > 0 ? (100 * done) / total : null;
+  return {
+    done,
+    total,
+    percent:
+      numberOr(body['percent']) ?? (share === null ? null : Math.floor(Math.min(100, share))),
+    message: typeof message === 'string' ? message : null,
+    etaSeconds: numberOr(eta),
+  };
+}
+
+const numberOr = (value: unknown): number | null => (typeof value === 'number' ? value : null);
+
 export function isFinalState(state: JobState): boolean {
   return state.status === 'completed' || state.status === 'failed';
+}
+
+/** What an ordinary tool has answered: `data` of its object, the object, or its text. */
+export function plainAnswer(answer: CallToolResult): Json {
+  const body = bodyOf(answer);
+  return body === null ? textOf(answer) : (body['data'] ?? body);
 }
 
 /** The standard envelope as an error, or null when the value is none. */

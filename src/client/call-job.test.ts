@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CallToolResult } from '@modelcontextprotocol/client';
 import type { Json } from '../job/json.ts';
-import { callWith, resumeWith, type CallJobOptions, type ToolCaller } from './call-job.ts';
+import { callWith, resumeWith, type CallJobOptions } from './call-job.ts';
+import type { ToolCaller } from './surface.ts';
 import type { Pace } from './wait.ts';
 
 const JOB = 'mjb_01J00000000000000000000000';
@@ -143,7 +144,7 @@ test('a failed job is thrown with its code, fields and ids', async () => {
     name: 'JobError',
     code: 'EFFECT_REFUSED',
     message: 'No.',
-    context: { retryable: true, request_id: 'r1', job_id: JOB },
+    context: { retryable: false, request_id: 'r1', job_id: JOB },
   });
 });
 

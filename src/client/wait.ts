@@ -1,26 +1,37 @@
 /**
- * The patience of the other side: asks by the cadence until a job is final, through rate limits
- * and through a server that is away for a while.
+ * The patience of the other side: asks until a job is final, letting the server hold the question
+ * where it can and by the cadence where not, through rate limits and through a server that is away
+ * for a while.
  */
 import { setTimeout as rest } from 'node:timers/promises';
 import { pollDelayMs } from '../job/cadence.ts';
 import { monotonic, now } from '../job/clock.ts';
 import { JobError } from '../job/errors.ts';
 import { retryDelayMs } from '../job/retry.ts';
-import { isFinalState, type JobState } from './answers.ts';
+import { isFinalState, progressOf, type JobProgress, type JobState } from './answers.ts';
 import { troubleOf, type Trouble } from './trouble.ts';
 
 export interface WaitOptions {
-  /** Stops waiting at once; the promise rejects with its reason. The job itself goes on. */
+  /** Stops waiting at once; the promise rejects with its reason. */
   readonly signal?: AbortSignal;
+  /** Whether `signal` also cancels the job; else it goes on. Default false. */
+  readonly cancelOnAbort?: boolean;
   /** Longest wait for the job, in milliseconds. Default none; from 0. */
   readonly timeoutMs?: number;
   /** How long the server may be away, or refuse, in one go, in milliseconds. Default 120,000. */
   readonly awayMs?: number;
   /** Longest wait for one answer of the server, in milliseconds. Default 35,000. */
   readonly requestTimeoutMs?: number;
+  /** Longest that a server which can is asked to hold a question, in seconds; 0 is the cadence alone. Default 25; 0..25. */
+  readonly holdSeconds?: number;
   /** Told every state that the server tells, from the submission on. */
   readonly onStatus?: (state: JobState) => void;
+  /** Told how far the job is, whenever that changes. */
+  readonly onProgress?: (progress: JobProgress) => void;
+  /** Fetches a result that is given by link. Default the global `fetch`. */
+  readonly fetch?: typeof fetch;
+  /** Bearer token for a result that is given by link; sent to the address that the server names. */
+  readonly token?: string;
 }
 
 /** Time as the waiting meets it; tests bring their own. */
@@ -41,19 +52,39 @@ export const REAL_PACE: Pace = {
 
 const AWAY_MS = 120_000;
 const REQUEST_TIMEOUT_MS = 35_000;
+const HOLD_SECONDS = 25;
+/** Who wants to be told of changes sees the first one soon. */
+const FIRST_HOLD_MS = 1_000;
+/** An answer that was held needs this long to arrive. */
+const HOLD_MARGIN_MS = 5_000;
 /** Even with no time left a call that is made has a chance of being answered. */
 const LOOK_MS_MIN = 1_000;
 const AWAY_BACKOFF = { baseMs: 500, maxMs: 5_000 };
 /** No hint of a server makes a client ask more often, or forget to ask. */
 const HINT_RANGE_MS = { min: 100, max: 60_000 };
 
-/** How one call of the server is made: the time that it may take, and the signal that ends it. */
-export type Attempt<T> = (limits: { timeout: number; signal?: AbortSignal }) => Promise<T>;
+/** What one call of the server may take, as the SDK reads it. */
+export interface Limits {
+  readonly timeout: number;
+  readonly signal?: AbortSignal;
+}
+
+export type Kind = 'read' | 'submission' | 'repeatable';
+
+export type Attempt<T> = (limits: Limits) => Promise<T>;
+
+/** How one job is asked after. */
+export interface Look {
+  /** Longest that the server holds the question, in milliseconds; 0 when it answers at once. */
+  readonly holdMs: number;
+  readonly ask: (limits: Limits, holdMs: number) => Promise<JobState>;
+}
 
 export class Patience {
   readonly #options: WaitOptions;
   readonly #pace: Pace;
   readonly #startedAt: number;
+  #told = '';
 
   constructor(options: WaitOptions, pace: Pace) {
     this.#options = options;
@@ -64,24 +95,21 @@ export class Patience {
   /**
    * Make a call, again and again while the trouble passes.
    *
-   * @param kind a `read` is repeated after any passing trouble, a `submission` only when the
-   *   server cannot have done it
+   * @param kind a `read` and a `repeatable` submission are sent again after any passing trouble,
+   *   a `submission` only when the server cannot have done it
    * @throws JobError what the server said last, or SERVER_UNREACHABLE, SUBMISSION_UNKNOWN, WAIT_TIMEOUT
    */
-  async call<T>(
-    kind: 'read' | 'submission',
-    jobId: string | null,
-    attempt: Attempt<T>,
-  ): Promise<T> {
-    const { signal, awayMs = AWAY_MS, requestTimeoutMs = REQUEST_TIMEOUT_MS } = this.#options;
+  async call<T>(kind: Kind, jobId: string | null, attempt: Attempt<T>): Promise<T> {
+    const { awayMs = AWAY_MS, requestTimeoutMs = REQUEST_TIMEOUT_MS } = this.#options;
+    const signal = kind === 'read' ? this.#options.signal : this.#submissionSignal();
     let awaySince: number | null = null;
     for (let failures = 1; ; failures += 1) {
-      signal?.throwIfAborted();
+      this.#options.signal?.throwIfAborted();
       const timeout = Math.max(LOOK_MS_MIN, Math.min(requestTimeoutMs, this.#remainingMs()));
       try {
         return await attempt({ timeout, ...(signal && { signal }) });
       } catch (thrown) {
-        signal?.throwIfAborted();
+        this.#options.signal?.throwIfAborted();
         const trouble = troubleOf(thrown);
         if (!mayRepeat(kind, trouble)) throw finalError(kind, trouble);
         awaySince ??= this.#pace.monotonic();
@@ -100,24 +128,65 @@ export class Patience {
    * @param known the state as it was submitted; null to ask at once
    * @throws JobError WAIT_TIMEOUT with the `job_id` in its context, when `timeoutMs` is over
    */
-  async untilFinal(
-    jobId: string,
-    known: JobState | null,
-    look: (...limits: Parameters<Attempt<JobState>>) => Promise<JobState>,
-  ): Promise<JobState> {
+  async untilFinal(jobId: string, known: JobState | null, look: Look): Promise<JobState> {
     let state = known;
     let enqueuedAt = state === null ? null : this.#pace.monotonic();
+    let wasHeld = this.#holdMs(look, 0) > 0;
+    let holds = 0;
     for (;;) {
       if (state !== null) {
-        this.#options.onStatus?.(state);
+        this.#tell(state);
         if (isFinalState(state)) return state;
         enqueuedAt ??= this.#pace.monotonic() - ageMs(state, this.#pace.now());
         if (this.#remainingMs() <= 0) throw waitedTooLong(jobId);
         const pauseMs = hintOf(state) ?? pollDelayMs(this.#pace.monotonic() - enqueuedAt);
-        await this.#rest(Math.min(pauseMs, this.#remainingMs()));
+        if (!wasHeld) await this.#rest(Math.min(pauseMs, this.#remainingMs()));
       }
-      state = await this.call('read', jobId, look);
+      // A job that nobody here has seen yet is looked at, not waited for.
+      const isFirstLook = state === null;
+      const holdMs = isFirstLook ? 0 : this.#holdMs(look, holds++);
+      const askedAt = this.#pace.monotonic();
+      state = await this.call('read', jobId, (limits) =>
+        look.ask(longEnough(limits, holdMs), holdMs),
+      );
+      // A server that answers at once all the same is asked by the cadence.
+      wasHeld = isFirstLook
+        ? wasHeld
+        : holdMs > 0 && this.#pace.monotonic() - askedAt >= holdMs / 2;
     }
+  }
+
+  /** Tell of progress, once for each change. */
+  tellProgress(progress: JobProgress | null): void {
+    const text = JSON.stringify(progress);
+    if (progress === null || text === this.#told) return;
+    this.#told = text;
+    this.#options.onProgress?.(progress);
+  }
+
+  #tell(state: JobState): void {
+    this.#options.onStatus?.(state);
+    this.tellProgress(progressOf(state));
+  }
+
+  /** How long the server is asked to hold the next question, in whole seconds. */
+  #holdMs({ holdMs }: Look, holds: number): number {
+    const { holdSeconds = HOLD_SECONDS, requestTimeoutMs = REQUEST_TIMEOUT_MS } = this.#options;
+    const isWatched =
+      this.#options.onStatus !== undefined || this.#options.onProgress !== undefined;
+    const ms = Math.min(
+      holdMs,
+      holdSeconds * 1_000,
+      requestTimeoutMs - HOLD_MARGIN_MS,
+      this.#remainingMs(),
+      isWatched && holds === 0 ? FIRST_HOLD_MS : Infinity,
+    );
+    return Math.max(0, Math.floor(ms / 1_000) * 1_000);
+  }
+
+  /** Who cancels on abort needs the id first, so the submission is not cut off. */
+  #submissionSignal(): AbortSignal | undefined {
+    return this.#options.cancelOnAbort === true ? undefined : this.#options.signal;
   }
 
   #remainingMs(): number {
@@ -136,13 +205,20 @@ export class Patience {
   }
 }
 
-function mayRepeat(kind: 'read' | 'submission', trouble: Trouble): boolean {
-  return trouble.retry === 'again' || (trouble.retry === 'unknown' && kind === 'read');
+function longEnough(limits: Limits, holdMs: number): Limits {
+  return holdMs === 0
+    ? limits
+    : { ...limits, timeout: Math.max(limits.timeout, holdMs + HOLD_MARGIN_MS) };
+}
+
+function mayRepeat(kind: Kind, trouble: Trouble): boolean {
+  return trouble.retry === 'again' || (trouble.retry === 'unknown' && kind !== 'submission');
 }
 
 /** A submission without an answer may have made a job: saying so is all that can be done. */
-function finalError(kind: 'read' | 'submission', { error, retry }: Trouble): JobError {
-  if (kind === 'read' || retry !== 'unknown' || error.code !== 'SERVER_UNREACHABLE') return error;
+function finalError(kind: Kind, { error, retry }: Trouble): JobError {
+  if (kind !== 'submission' || retry !== 'unknown' || error.code !== 'SERVER_UNREACHABLE')
+    return error;
   return new JobError('SUBMISSION_UNKNOWN', {
     message: `The call was sent but no answer came, so a job may or may not exist. ${error.message}`,
     remediation: 'Look for the job with list_jobs; submit again only if it is not there.',

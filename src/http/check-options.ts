@@ -11,6 +11,7 @@ const NUMBERS = {
   port: { fallback: 3_000, min: 0, max: 65_535 },
   rateLimit: { fallback: 120, min: 0, max: 1_000_000 },
   maxOutstanding: { fallback: 1_000, min: 0, max: 10_000_000 },
+  idempotencyTtlMs: { fallback: 86_400_000, min: 1_000, max: 2_592_000_000 },
   retentionMs: { fallback: 2_592_000_000, min: 1_000, max: 315_360_000_000 },
   maxBodyBytes: { fallback: 1_048_576, min: 1_024, max: 104_857_600 },
   workers: { fallback: 1, min: 0, max: 64 },

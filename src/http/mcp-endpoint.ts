@@ -11,27 +11,17 @@ import {
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { JobError } from '../job/errors.ts';
 import { can } from '../job/who.ts';
-import { registerJobTools } from '../mcp/job-tools.ts';
-import { JobsMcpServer } from '../mcp/jobs-mcp-server.ts';
-import type { QueueContext } from '../queue/context.ts';
 import type { Identity } from '../team/identify.ts';
 import { readBody } from './body.ts';
 import { retryAfterSeconds, sendError, toHttpError, type RequestFacts } from './envelope.ts';
-import type { ToolContext } from './options.ts';
+import { makeMcpServer, type McpServerParts } from './mcp-server.ts';
 import type { RateLimits } from './rate-limit.ts';
 import { sendResponse } from './send.ts';
 
-export interface McpEndpointOptions {
-  readonly queue: QueueContext;
+export interface McpEndpointOptions extends McpServerParts {
   readonly limits: RateLimits;
-  readonly name: string;
-  readonly version: string;
-  readonly publicUrl: string;
-  readonly docsUrl: string;
   readonly requiredAbility: string | null;
   readonly maxBodyBytes: number;
-  /** Registers the application's own tools. */
-  readonly tools: ((mcp: McpServer, context: ToolContext) => void) | null;
 }
 
 export interface McpEndpoint {
@@ -51,9 +41,6 @@ interface Call {
   /** Seconds after which a refused call may be sent again, when a tool was refused for that. */
   retryAfter?: number;
 }
-
-const INSTRUCTIONS =
-  'Tools that return a job_id only queue the work. Call get_job_status with that job_id, at the pace that poll_after_ms says, until status is completed or failed; then read result or error. A job outlives the session: list_jobs finds a job_id again.';
 
 export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   const { docsUrl, limits, requiredAbility } = options;
@@ -117,32 +104,19 @@ export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
 function makeServer(
   { authInfo }: McpRequestContext,
   calls: WeakMap<AuthInfo, Call>,
-  { queue, publicUrl, docsUrl, name, version, tools }: McpEndpointOptions,
+  options: McpEndpointOptions,
 ): McpServer {
   const call = authInfo && calls.get(authInfo);
   if (call === undefined) throw new Error('An MCP request reached the factory past the gate.');
   const { requestId, who } = call;
-  const { log, store, settings } = queue;
-  const mcp = new JobsMcpServer(
-    { name, version },
-    { capabilities: { tools: { listChanged: false } }, instructions: INSTRUCTIONS },
-    {
-      requestId,
-      docsUrl,
-      log,
-      onRefused: ({ code, context }) => {
-        if (code === 'RATE_LIMITED') call.retryAfter = retryAfterSeconds(context);
-      },
-    },
-  );
-  registerJobTools({
-    queue,
-    viewing: { definitions: queue.definitions, publicUrl, docsUrl },
+  return makeMcpServer(options, {
+    made: { who, requestId },
     caller: () => call,
-    register: (tool, config, run) => mcp.registerTool(tool, config, run),
+    requestId: () => requestId,
+    onRefused: ({ code, context }) => {
+      if (code === 'RATE_LIMITED') call.retryAfter = retryAfterSeconds(context);
+    },
   });
-  tools?.(mcp, { who, store, publicUrl, settings, requestId, log });
-  return mcp;
 }
 
 /** What tools of the application see as `ctx.http.authInfo`. The token itself goes no further. */

@@ -68,6 +68,8 @@ export interface ServeOptions {
   readonly rateLimit?: number;
   /** Open jobs per team; 0 is off. Default 1,000. */
   readonly maxOutstanding?: number;
+  /** How long an idempotency key is remembered, in milliseconds. Default 86,400,000 (1 day). */
+  readonly idempotencyTtlMs?: number;
   /** Final jobs are kept this long after completion, in milliseconds. Default 2,592,000,000 (30 days). */
   readonly retentionMs?: number;
   /** Largest request body, in bytes. Default 1,048,576. */

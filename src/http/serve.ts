@@ -2,7 +2,9 @@
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import { definitionsOf, type AnyDefinition } from '../job/definition.ts';
 import { newId } from '../job/ids.ts';
+import type { Viewing } from '../mcp/job-view.ts';
 import type { QueueContext } from '../queue/context.ts';
+import { Waits } from '../queue/wait.ts';
 import type { Store } from '../store/store.ts';
 import { runWorker } from '../worker/in-process.ts';
 import { supervise } from '../worker/supervise.ts';
@@ -66,7 +68,9 @@ function start(parts: Parts, server: Server, port: number): Serving {
   const { log, retentionMs } = checked;
   const here = `http://${urlHost(checked.host)}:${port}`;
   const publicUrl = checked.publicUrl ?? here;
-  const { endpoint, listener } = answers(parts, publicUrl, (seen) => workers.whyIdle(seen));
+  const waits = new Waits(store);
+  const whyIdle: Workers['whyIdle'] = (seen) => workers.whyIdle(seen);
+  const { endpoint, listener } = answers(parts, { publicUrl, waits, whyIdle });
   const workers = startWorkers(parts);
   server.on('request', listener);
   const stopSweeper = startSweeper({ store, retentionMs, log });
@@ -75,6 +79,8 @@ function start(parts: Parts, server: Server, port: number): Serving {
 
   let closing: Promise<void> | null = null;
   const close = async (graceMs: number): Promise<void> => {
+    // Who waits is answered with the present state, and asks the next server.
+    waits.close();
     const answered = closeServer(server, graceMs);
     await workers.stop(graceMs);
     await endpoint.close();
@@ -94,22 +100,30 @@ function start(parts: Parts, server: Server, port: number): Serving {
   };
 }
 
+interface AnswerParts {
+  readonly publicUrl: string;
+  readonly waits: Waits;
+  readonly whyIdle: Workers['whyIdle'];
+}
+
 function answers(
   { checked, definitions, store }: Parts,
-  publicUrl: string,
-  whyIdle: Workers['whyIdle'],
+  { publicUrl, waits, whyIdle }: AnswerParts,
 ): { endpoint: McpEndpoint; listener: RequestListener } {
-  const { log, settings, maxOutstanding } = checked;
+  const { log, settings, maxOutstanding, idempotencyTtlMs } = checked;
   const docsUrl = `${publicUrl}/errors`;
   const limits = rateLimits(checked.identify, checked.rateLimit);
-  const queue: QueueContext = { store, definitions, settings, maxOutstanding, log };
-  const endpoint = mcpEndpoint({ ...checked, queue, limits, publicUrl, docsUrl });
+  const keeping = { maxOutstanding, idempotencyTtlMs };
+  const queue: QueueContext = { store, definitions, settings, ...keeping, waits, log };
+  const { retentionMs } = checked;
+  const viewing: Viewing = { definitions, publicUrl, docsUrl, servesResults: true, retentionMs };
+  const endpoint = mcpEndpoint({ ...checked, queue, viewing, limits, publicUrl, docsUrl });
   const unready = async (): Promise<readonly string[]> => {
     const { writable, workers } = await store.health();
     const reasons = [writable ? null : 'the store takes no writes', whyIdle(workers)];
     return reasons.filter((reason) => reason !== null);
   };
-  const rest = site({ ...checked, store, limits, publicUrl, docsUrl, unready });
+  const rest = site({ ...checked, queue, viewing, limits, publicUrl, docsUrl, unready });
   const known = addresses({ ...checked, publicUrl });
   const route = makeRouter(known, { endpoint, rest });
   const listener: RequestListener = (incoming, outgoing) => {

@@ -4,8 +4,11 @@ import { Hono, type Context } from 'hono';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { JobError } from '../job/errors.ts';
 import { printable } from '../job/schema.ts';
-import type { Store } from '../store/store.ts';
+import type { Viewing } from '../mcp/job-view.ts';
+import type { QueueContext } from '../queue/context.ts';
+import type { Identify } from '../team/identify.ts';
 import { toHttpError, type ErrorAnswers, type RequestFacts } from './envelope.ts';
+import { registerJobResult } from './job-result.ts';
 import type { RouteContext } from './options.ts';
 import { errorsPage, welcome } from './pages.ts';
 import type { RateLimits } from './rate-limit.ts';
@@ -14,7 +17,9 @@ export interface SiteOptions extends ErrorAnswers {
   readonly name: string;
   readonly version: string;
   readonly publicUrl: string;
-  readonly store: Store;
+  readonly queue: QueueContext;
+  readonly viewing: Viewing;
+  readonly requiredAbility: string | null;
   readonly settings: unknown;
   readonly limits: RateLimits;
   /** Why the server cannot take and run jobs at the moment; empty when it can. */
@@ -30,7 +35,7 @@ export type Site = (
 ) => Promise<void>;
 
 export function site(options: SiteOptions): Site {
-  const { docsUrl, log, limits, publicUrl, store, settings } = options;
+  const { docsUrl, log, limits, publicUrl, queue, settings } = options;
   const asked = new WeakMap<IncomingMessage, RequestFacts>();
   const addresses = new WeakMap<Request, string>();
   const app = new Hono();
@@ -47,15 +52,11 @@ export function site(options: SiteOptions): Site {
   });
   app.onError(refuse);
   app.notFound((context) => refuse(nothingAt(context.req.method, context.req.path), context));
+  const identify: Identify = async (request) =>
+    request && (await limits.identify(request, addresses.get(request) ?? ''));
   ownRoutes(app, options);
-  options.routes?.(app, {
-    store,
-    publicUrl,
-    settings,
-    log,
-    identify: async (request) =>
-      request && (await limits.identify(request, addresses.get(request) ?? '')),
-  });
+  registerJobResult(app, { ...options, identify });
+  options.routes?.(app, { store: queue.store, publicUrl, settings, log, identify });
 
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   return async (incoming, outgoing, facts) => {

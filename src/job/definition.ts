@@ -84,6 +84,17 @@ export interface PrepareContext {
   readonly who: Who;
   readonly settings: unknown;
   readonly read: <P extends Params, R>(statement: Statement<P, R>, params: P) => Promise<R[]>;
+  /**
+   * Ask the caller before there is a job: one or several questions, each under its key. Answers
+   * that came with the call are returned; else the caller is asked, calls again with its answers,
+   * and `prepare` runs again from its beginning.
+   *
+   * @returns null when this caller cannot be asked
+   * @throws Suspended when an answer is missing
+   */
+  readonly ask: <K extends string>(
+    questions: Readonly<Record<K, Question>>,
+  ) => Promise<Readonly<Record<K, Answered>> | null>;
 }
 
 export interface Prepared<Carry> {
@@ -108,6 +119,8 @@ export interface JobOptions<In extends Schema, Out extends Schema, Carry extends
   readonly output: Out;
   /** Ability that a caller needs to submit. Default none. */
   readonly ability?: string;
+  /** Serve only clients that declare MCP Tasks; others get the error -32021. Default false. */
+  readonly requiresTasks?: boolean;
   /** How many faults end the job. Default 3; 1..50. */
   readonly attempts?: number;
   /** Deadline of one run, in milliseconds. Default 600,000; 100..86,400,000. */
@@ -156,6 +169,9 @@ export interface JobDefinition<
   readonly outputJson: JsonSchema;
 }
 
+/** Every asynchronous tool takes this argument itself; see `src/mcp/idempotency-key.ts`. */
+export const RESERVED_ARGUMENT = 'idempotency_key';
+
 // Handlers are contravariant in their input; a list of definitions needs one type for all.
 // oxlint-disable-next-line no-explicit-any
 export type AnyDefinition = JobDefinition<any, any, any>;
@@ -167,6 +183,7 @@ const KNOWN = [
   'input',
   'output',
   'ability',
+  'requiresTasks',
   'attempts',
   'timeoutMs',
   'answerWithinMs',
@@ -189,17 +206,24 @@ export function defineJob<In extends Schema, Out extends Schema, Carry extends J
     throw new TypeError(`defineJob(${options.name}): ${problems.join(' ')}`);
   }
   const { name } = options;
+  const inputJson = jsonSchemaOf(options.input, 'input', `The input of "${name}"`);
+  if (Object.hasOwn((inputJson['properties'] ?? {}) as object, RESERVED_ARGUMENT)) {
+    throw new TypeError(
+      `defineJob(${name}): \`input\` has a member "${RESERVED_ARGUMENT}", which every asynchronous tool takes already: it makes repeated calls one job. Remove it, or rename it if it means something else.`,
+    );
+  }
   return Object.freeze({
     ...options,
     title: options.title ?? null,
     ability: options.ability ?? null,
+    requiresTasks: options.requiresTasks ?? false,
     attempts: options.attempts ?? 3,
     timeoutMs: options.timeoutMs ?? 600_000,
     answerWithinMs: options.answerWithinMs ?? 86_400_000,
     backoff: { ...DEFAULT_BACKOFF, ...options.backoff },
     prepare: options.prepare ?? null,
     view: options.view ?? null,
-    inputJson: jsonSchemaOf(options.input, 'input', `The input of "${name}"`),
+    inputJson,
     outputJson: jsonSchemaOf(options.output, 'output', `The output of "${name}"`),
   });
 }
@@ -218,6 +242,9 @@ function problemsOf(options: Partial<Record<keyof JobOptions<Schema, Schema, Jso
     problems.push('`description` must say what the tool does.');
   }
   if (typeof options.run !== 'function') problems.push('`run` must be a function.');
+  if (!['undefined', 'boolean'].includes(typeof options.requiresTasks)) {
+    problems.push('`requiresTasks` must be true or false.');
+  }
   outOfRange(problems, 'attempts', options.attempts, 1, 50);
   outOfRange(problems, 'timeoutMs', options.timeoutMs, 100, 86_400_000);
   outOfRange(problems, 'answerWithinMs', options.answerWithinMs, 1_000, 2_592_000_000);

@@ -75,6 +75,12 @@ export const ERRORS = {
     message: 'The request body is larger or more deeply nested than this server accepts.',
     remediation: 'Send a smaller body.',
   },
+  ANSWER_TOO_LARGE: {
+    status: 422,
+    retryable: false,
+    message: 'The answer of the tool is longer than answers may be; nothing of it was sent.',
+    remediation: 'Ask for less: a smaller `limit`, a narrower filter, fewer fields.',
+  },
   RATE_LIMITED: {
     status: 429,
     retryable: true,

@@ -17,8 +17,18 @@ export function newId(prefix: string, at: number = now()): string {
   }
   let random = '';
   // 256 is a multiple of 32, so the low five bits of a byte are unbiased.
-  for (const byte of randomBytes(16)) random += ALPHABET[byte & 31];
+  for (const byte of fewBytes()) random += ALPHABET[byte & 31];
   return `${prefix}_${time}${random}`;
+}
+
+// Asking the system costs more than all the rest of an id, so it is asked for many at a time.
+let pool = randomBytes(0);
+
+function fewBytes(): Uint8Array {
+  if (pool.length === 0) pool = randomBytes(16 * 256);
+  const taken = pool.subarray(0, 16);
+  pool = pool.subarray(16);
+  return taken;
 }
 
 /** What a run holds while it may write: 128 random bits, never reused, never counted. */

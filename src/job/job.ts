@@ -7,6 +7,9 @@ export interface Progress {
   readonly done: number;
   readonly total: number | null;
   readonly message: string | null;
+  /** The run that said it, as `Job.runs` counts, and when that run began, in wall time. */
+  readonly run?: number;
+  readonly since?: number;
 }
 
 /** One durable call, as it is kept. Instants are wall time in milliseconds. */

@@ -11,7 +11,9 @@ test('JSON is JSON', () => {
 });
 
 test('what JSON text would change is refused, with its place', () => {
-  class Page {}
+  class Page {
+    readonly size = 'A4';
+  }
   const cycle: Record<string, unknown> = {};
   cycle['self'] = [cycle];
   const refused: readonly (readonly [unknown, string])[] = [

@@ -4,6 +4,7 @@ import { JobError } from '../job/errors.ts';
 import { newId } from '../job/ids.ts';
 import { SILENT, type Logger } from '../job/log.ts';
 import type { QueueContext } from '../queue/context.ts';
+import { Waits } from '../queue/wait.ts';
 import type { Identify } from '../team/identify.ts';
 import { registerJobTools } from './job-tools.ts';
 import { receiveAnyArguments } from './tool-call-seam.ts';
@@ -21,11 +22,14 @@ export interface AttachOptions {
   readonly settings?: unknown;
   /** Open jobs per team; 0 is off. Default 1,000. */
   readonly maxOutstanding?: number;
+  /** How long an idempotency key is remembered, in milliseconds. Default 86,400,000 (1 day). */
+  readonly idempotencyTtlMs?: number;
   readonly log?: Logger;
 }
 
 // Everything that does not change from one request to the next, for a factory that attaches at each.
 const known = new WeakMap<object, ReadonlyMap<string, AnyDefinition>>();
+const waiting = new WeakMap<AttachOptions['store'], Waits>();
 
 /**
  * Put the job tools on an `McpServer` of your own: a tool for each definition, `get_job_status`
@@ -36,6 +40,7 @@ const known = new WeakMap<object, ReadonlyMap<string, AnyDefinition>>();
  */
 export function attach(mcp: McpServer, options: AttachOptions): void {
   const { store, identify, publicUrl = '', log = SILENT, settings, maxOutstanding } = options;
+  const { idempotencyTtlMs = 86_400_000 } = options;
   const definitions = definitionsIn(options.jobs);
   const docsUrl = `${publicUrl}/errors`;
   const requestIds = new WeakMap<AbortSignal, string>();
@@ -46,8 +51,16 @@ export function attach(mcp: McpServer, options: AttachOptions): void {
   };
   const names = new Set<unknown>();
   registerJobTools({
-    queue: { store, definitions, settings, maxOutstanding: maxOutstanding ?? 1_000, log },
-    viewing: { definitions, publicUrl, docsUrl },
+    queue: {
+      store,
+      definitions,
+      settings,
+      maxOutstanding: maxOutstanding ?? 1_000,
+      idempotencyTtlMs,
+      waits: waitsOf(store),
+      log,
+    },
+    viewing: { definitions, publicUrl, docsUrl, servesResults: false },
     caller: async (context) => {
       const who = await identify(context.http?.req ?? null);
       if (who === null) throw new JobError('AUTHENTICATION_REQUIRED');
@@ -65,6 +78,12 @@ export function attach(mcp: McpServer, options: AttachOptions): void {
     },
   });
   receiveAnyArguments(mcp.server, (name) => names.has(name));
+}
+
+function waitsOf(store: AttachOptions['store']): Waits {
+  const waits = waiting.get(store) ?? new Waits(store);
+  waiting.set(store, waits);
+  return waits;
 }
 
 function definitionsIn(jobs: AttachOptions['jobs']): ReadonlyMap<string, AnyDefinition> {

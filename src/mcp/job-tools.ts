@@ -1,89 +1,54 @@
 /**
  * The tools of asynchronous jobs: one for each definition, which queues, and two that look.
  */
-import type { ServerContext } from '@modelcontextprotocol/server';
+import type { McpServer, RegisteredTool, ServerContext } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { AnyDefinition } from '../job/definition.ts';
-import type { Json } from '../job/json.ts';
-import type { JsonSchema } from '../job/schema.ts';
 import type { Who } from '../job/who.ts';
 import type { QueueContext } from '../queue/context.ts';
-import { get } from '../queue/get.ts';
 import { list, type ListRequest } from '../queue/list.ts';
-import { submit } from '../queue/submit.ts';
+import { NeedsAnswers, submit } from '../queue/submit.ts';
+import { WAIT_SECONDS_MAX } from '../queue/wait.ts';
 import { advertise, type Advertised } from './advertise.ts';
-import { jobSummary, jobView, submissionView, type Viewing } from './job-view.ts';
+import { hints, LOOKS, object, statuses, summary, text, textOrNull, whole } from './answer-schemas.ts';
+import { takeIdempotencyKey, withIdempotencyKey } from './idempotency-key.ts';
+import { registerControlTools } from './job-control-tools.ts';
+import { jobSummary, type Viewing } from './job-view.ts';
+import { submissionOutput } from './output-schema.ts';
+import { STATUS, statusHandler } from './status-tool.ts';
+import { answersIn, askAnswer, demandTasks, submissionAnswer } from './task-answer.ts';
+import { hasSeam } from './tool-call-seam.ts';
 import type { ToolConfig, ToolHandler } from './tool.ts';
 
 export interface Caller {
   readonly who: Who;
   readonly requestId: string;
+  /** Who it is now, for answers that take long; null when the credential is no longer valid. */
+  readonly again?: () => Promise<Who | null>;
 }
 
 export interface JobTools {
+  readonly mcp: McpServer;
   readonly queue: QueueContext;
   readonly viewing: Viewing;
   /** Who sent the call. */
   readonly caller: (context: ServerContext) => Promise<Caller> | Caller;
   /** Puts a tool on the server. */
-  readonly register: (name: string, config: ToolConfig, handler: ToolHandler) => void;
+  readonly register: (name: string, config: ToolConfig, handler: ToolHandler) => RegisteredTool;
 }
 
-const LOOKS = { readOnlyHint: true, idempotentHint: true, openWorldHint: false };
 const QUEUES = { readOnlyHint: false, idempotentHint: false, destructiveHint: false };
 
-const text = { type: 'string' };
-const textOrNull = { type: ['string', 'null'] };
-const whole = { type: 'integer' };
-const objectOrNull = { type: ['object', 'null'] };
-const statuses = ['queued', 'running', 'completed', 'failed'] as const;
-
-function object(properties: Record<string, Json>, optional: readonly string[] = []): JsonSchema {
-  const required = Object.keys(properties).filter((key) => !optional.includes(key));
-  return { type: 'object', properties, required };
-}
-
-const summary = {
-  job_id: text,
-  tool_name: text,
-  status: { enum: statuses },
-  enqueued_at: text,
-  started_at: textOrNull,
-  completed_at: textOrNull,
-};
-const hints = { poll_after_ms: whole, next_step: text };
-
-const HANDLE = advertise(
-  object({
-    data: object({ job_id: text, status: { const: 'queued' }, enqueued_at: text, ...hints }),
-  }),
+const HANDLE = object(
+  {
+    job_id: text,
+    status: { const: 'queued' },
+    enqueued_at: text,
+    ...hints,
+    replayed: { const: true },
+  },
+  ['replayed'],
 );
-
-const STATUS: ToolConfig = {
-  title: 'Job status',
-  description:
-    'Status of a job by its job_id, and its result once status is completed, or its error once status is failed. Works from any session of the same owner. Answers at once; returns no new job_id.',
-  inputSchema: z.strictObject({
-    job_id: z.string().min(1, 'must not be empty').describe('The job_id that a tool returned.'),
-  }),
-  outputSchema: advertise(
-    object({
-      data: object(
-        {
-          ...summary,
-          result: objectOrNull,
-          error: objectOrNull,
-          runs: whole,
-          attempts: whole,
-          progress: { type: 'object' },
-          ...hints,
-        },
-        ['progress', ...Object.keys(hints)],
-      ),
-    }),
-  ),
-  annotations: LOOKS,
-};
 
 const LIST: ToolConfig = {
   title: 'List jobs',
@@ -112,9 +77,9 @@ function submissionConfig(definition: AnyDefinition): ToolConfig {
   if (config === undefined) {
     config = {
       ...(definition.title !== null && { title: definition.title }),
-      description: `${definition.description.trim()} Queues a job and returns its job_id at once, not the result: call get_job_status with that job_id to get it.`,
-      inputSchema: advertise(definition.inputJson),
-      outputSchema: HANDLE,
+      description: `${definition.description.trim()} Queues a job and returns its job_id at once, not the result: call get_job_status with that job_id and wait_seconds: ${WAIT_SECONDS_MAX} to get it.`,
+      inputSchema: advertise(withIdempotencyKey(definition.inputJson)),
+      outputSchema: submissionOutput(definition, HANDLE),
       annotations: QUEUES,
     };
     submissions.set(definition, config);
@@ -122,23 +87,35 @@ function submissionConfig(definition: AnyDefinition): ToolConfig {
   return config;
 }
 
-/** Put the tools of every definition, `get_job_status` and `list_jobs` on a server. */
-export function registerJobTools({ queue, viewing, caller, register }: JobTools): void {
-  for (const definition of queue.definitions.values()) {
-    const handler = async (args: unknown, context: ServerContext) => {
-      const call = { ...(await caller(context)), args };
-      return { data: submissionView(await submit(queue, definition, call)) };
+function registerSubmission(tools: JobTools, definition: AnyDefinition): void {
+  const { mcp, queue, viewing, caller, register } = tools;
+  const handler = async (sent: unknown, context: ServerContext) => {
+    demandTasks(definition, context);
+    const call = {
+      ...(await caller(context)),
+      ...takeIdempotencyKey(sent, context),
+      ...answersIn(mcp, context),
     };
-    register(definition.name, submissionConfig(definition), handler);
-  }
-  register(
-    'get_job_status',
-    STATUS,
-    async (args: { readonly job_id: string }, context: ServerContext) => {
-      const { who } = await caller(context);
-      return { data: jobView(await get(queue, args.job_id, who), viewing) };
-    },
-  );
+    try {
+      return submissionAnswer(await submit(queue, definition, call), context, viewing);
+    } catch (error) {
+      if (error instanceof NeedsAnswers) return askAnswer(error);
+      throw error;
+    }
+  };
+  const { outputSchema, ...config } = submissionConfig(definition);
+  // Without the seam the SDK holds the task to the schema of the tool's answer, and refuses it.
+  const promised = hasSeam(mcp.server) ? { outputSchema } : {};
+  const registered = register(definition.name, { ...config, ...promised }, handler);
+  // Never `required`: a client without tasks would refuse to call the tool at all.
+  registered.execution = { taskSupport: 'optional' };
+}
+
+/** Put the tools of every definition and those that look at jobs or act on them on a server. */
+export function registerJobTools(tools: JobTools): void {
+  const { queue, viewing, caller, register } = tools;
+  for (const definition of queue.definitions.values()) registerSubmission(tools, definition);
+  register('get_job_status', STATUS, statusHandler({ queue, viewing, caller }));
   register(
     'list_jobs',
     LIST,
@@ -155,4 +132,5 @@ export function registerJobTools({ queue, viewing, caller, register }: JobTools)
       };
     },
   );
+  registerControlTools(tools);
 }

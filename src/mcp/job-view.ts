@@ -3,11 +3,15 @@ import { pollDelayMs } from '../job/cadence.ts';
 import { now, toWireTime } from '../job/clock.ts';
 import type { AnyDefinition } from '../job/definition.ts';
 import { toErrorBody, type ErrorBody } from '../job/errors.ts';
-import type { Job, Progress } from '../job/job.ts';
+import type { Job } from '../job/job.ts';
 import type { Json } from '../job/json.ts';
 import { isFinal } from '../job/states.ts';
 import type { ShownStatus } from '../queue/context.ts';
+import { openQuestions, type Questions } from '../queue/questions.ts';
 import type { Submitted } from '../queue/submit.ts';
+import { WAIT_SECONDS_MAX } from '../queue/wait.ts';
+import { progressFacts, type ProgressFacts } from './progress-view.ts';
+import { isLinked, resultLink, type ResultLink } from './result-link.ts';
 import { shownStatus } from './status.ts';
 
 /** When and how to ask again. Absent once the job is final. */
@@ -25,12 +29,16 @@ interface JobSummary {
   readonly completed_at: string | null;
 }
 
-interface JobView extends JobSummary, Partial<Hints> {
+interface JobView extends JobSummary, Partial<Hints>, Partial<ResultLink>, ProgressFacts {
+  /** Null also where `result_uri` says where to read it. */
   readonly result: Json;
   readonly error: ErrorBody | null;
   readonly runs: number;
   readonly attempts: number;
-  readonly progress?: Progress;
+  /** Place in the queue, from 1; absent beyond 100. */
+  readonly queue_position?: number;
+  /** What the job waits for, by the key under which `answer_job` takes it. */
+  readonly input_requests?: Questions;
 }
 
 /** What the view of a job depends on besides the job. */
@@ -38,33 +46,48 @@ export interface Viewing {
   readonly definitions: ReadonlyMap<string, AnyDefinition>;
   readonly publicUrl: string;
   readonly docsUrl: string;
+  /** Whether `<publicUrl>/jobs/<job_id>/result` is answered. */
+  readonly servesResults: boolean;
+  /** How long a final job is kept, in milliseconds. */
+  readonly retentionMs: number;
 }
 
+const ANSWER =
+  'The job waits for the answers to input_requests: ask whoever can give them and call answer_job, then get_job_status again.';
+
 /** `data` of a submission. What `prepare` adds may not replace what is ours. */
-export function submissionView({ job, answer }: Submitted) {
+export function submissionView({ job, answer, isReplay }: Submitted) {
   const own = {
     job_id: job.id,
     status: 'queued',
     enqueued_at: toWireTime(job.createdAt),
     ...hints(job.createdAt, job.createdAt),
   };
-  return { ...own, ...answer, ...own };
+  return { ...own, ...answer, ...own, ...(isReplay && { replayed: true }) };
 }
 
-/** `data` of a poll. */
-export function jobView(job: Job, viewing: Viewing): JobView {
+/**
+ * `data` of a poll.
+ *
+ * @param position of a queued job, where it is known
+ */
+export function jobView(job: Job, viewing: Viewing, position: number | null = null): JobView {
   const { job_id, tool_name, status, ...times } = jobSummary(job);
+  const result = resultOf(job, viewing);
   return {
     job_id,
     tool_name,
     status,
-    result: resultOf(job, viewing),
+    ...(isLinked(job, result) ? { result: null, ...resultLink(job, result, viewing) } : { result }),
     error: job.error === null ? null : toErrorBody(job.error, viewing.docsUrl),
     ...times,
     runs: job.runs,
     attempts: job.attempts,
-    ...(job.progress && { progress: job.progress }),
+    ...(position !== null && { queue_position: position }),
+    ...progressFacts(job, now()),
+    ...(job.status === 'waiting' && { input_requests: openQuestions(job) }),
     ...(!isFinal(job.status) && hints(job.createdAt, now())),
+    ...(job.status === 'waiting' && { next_step: ANSWER }),
   };
 }
 
@@ -80,7 +103,8 @@ export function jobSummary(job: Job): JobSummary {
   };
 }
 
-function resultOf(job: Job, { definitions, publicUrl }: Viewing): Json {
+/** What a completed job gave, with what its definition adds when it is read; null in other statuses. */
+export function resultOf(job: Job, { definitions, publicUrl }: Viewing): Json {
   if (job.status !== 'completed' || job.result === null) return null;
   const result = JSON.parse(job.result) as Json;
   const view = definitions.get(job.tool)?.view;
@@ -92,6 +116,6 @@ function hints(createdAt: number, at: number): Hints {
   const delay = pollDelayMs(at - createdAt);
   return {
     poll_after_ms: delay,
-    next_step: `Call get_job_status with this job_id in ${delay / 1000} s, and again until status is completed or failed.`,
+    next_step: `Call get_job_status with this job_id and wait_seconds: ${WAIT_SECONDS_MAX}; repeat at once until status is completed or failed.`,
   };
 }

@@ -20,3 +20,23 @@ const SHOWN = {
 export function shownStatus({ status, startedAt }: Pick<Job, 'status' | 'startedAt'>): ShownStatus {
   return status === 'queued' && startedAt !== null ? 'running' : SHOWN[status];
 }
+
+/** The statuses of a task, the same in both generations of MCP Tasks. */
+export type TaskStatus = 'working' | 'input_required' | 'completed' | 'failed' | 'cancelled';
+
+const AS_TASK = {
+  queued: 'working',
+  running: 'working',
+  waiting: 'input_required',
+  completed: 'completed',
+  failed: 'failed',
+  cancelled: 'cancelled',
+} as const satisfies Record<Status, TaskStatus>;
+
+/**
+ * The status of a job as a task. What the handler itself refused is a completed task whose result
+ * tells of an error; `failed` is for faults.
+ */
+export function taskStatus({ status, error }: Pick<Job, 'status' | 'error'>): TaskStatus {
+  return status === 'failed' && error?.fault === false ? 'completed' : AS_TASK[status];
+}

@@ -1,10 +1,11 @@
 /**
- * The one place where this package reaches below the SDK's public API: around the `tools/call`
- * handler of a server, outside the SDK's own checks.
+ * The one place where this package reaches below the SDK's public API: around handlers of a server,
+ * outside the SDK's own checks.
  *
  * Why: the SDK answers arguments that are no object with a protocol error before any tool is
- * asked, and it has no way to put something else in the place of a tool's answer. Both protected
- * members used here are in the published types since 2.0.0.
+ * asked, and it has no way to put a task in the place of a tool's answer. Both protected members
+ * used here are in the published types since 2.0.0. Where a later SDK lacks them, a warning says
+ * so and the tools do with the public API (`task-answer.ts`).
  */
 import { Server, type ServerContext } from '@modelcontextprotocol/server';
 import { advertise } from './advertise.ts';
@@ -16,6 +17,11 @@ const ANYTHING = advertise({ type: 'object' });
 class Seam extends Server {
   /** Makes a `Seam` another type than a `Server`, as the compiler sees it. */
   declare private readonly isSeam: true;
+
+  static isIn(server: Server): boolean {
+    const { _getRequestHandler: get, _wrapHandler: wrap } = server as Seam;
+    return typeof get === 'function' && typeof wrap === 'function';
+  }
 
   static wrap(server: Server, method: string, make: (inner: Stored) => Stored): void {
     const seam = server as Seam;
@@ -33,27 +39,72 @@ class Seam extends Server {
   }
 }
 
+let isWarned = false;
+
+/** Whether the SDK has the hooks; says loudly, once per process, when it has not. */
+export function hasSeam(server: Server): boolean {
+  if (Seam.isIn(server)) return true;
+  if (!isWarned) {
+    process.emitWarning(
+      'This version of @modelcontextprotocol/server lacks the hooks that mcp-async-jobs builds on. Tools do with the public API: wrong arguments are answered by the SDK, asynchronous tools have no outputSchema, 2025-11-25 clients get no tasks. Install a version that this package names as its peer.',
+      { code: 'MCP_ASYNC_JOBS_SEAM' },
+    );
+  }
+  isWarned = true;
+  return false;
+}
+
+/** What a `tools/call` was sent with, as far as the SDK keeps it from the tool. */
+interface Sent {
+  readonly args: unknown;
+  /** Whether a 2025-11-25 client asks for a task. */
+  readonly wantsTask: boolean;
+}
+
 // The SDK copies the context on its way to a tool, but not the signal in it.
-const sent = new WeakMap<AbortSignal, unknown>();
+const sent = new WeakMap<AbortSignal, Sent>();
+const replacements = new WeakMap<AbortSignal, () => object>();
 
 /**
- * Let the tools that `isOurs` names receive arguments of every shape. Call it once per server,
- * after its first tool was registered; the tools read what was sent with `argumentsOf`.
+ * Let the tools that `isOurs` names receive arguments of every shape, and put something else in the
+ * place of their answers. Call it once per server, after its first tool was registered.
  */
-export function receiveAnyArguments(server: Server, isOurs: (tool: unknown) => boolean): void {
+export function takeToolCalls(server: Server, isOurs: (tool: unknown) => boolean): void {
+  if (!hasSeam(server)) return;
   Seam.wrap(server, 'tools/call', (inner) => async (request, context) => {
     const params = request.params ?? {};
+    if (!isOurs(params['name'])) return inner(request, context);
+    const { signal } = context.mcpReq;
     const given: unknown = params['arguments'];
-    if (!isOurs(params['name']) || given === undefined) return inner(request, context);
-    sent.set(context.mcpReq.signal, given);
-    if (isObject(given)) return inner(request, context);
-    return inner({ ...request, params: { ...params, arguments: {} } }, context);
+    const args = given === undefined ? {} : given;
+    sent.set(signal, { args, wantsTask: isObject(params['task']) });
+    const proper = isObject(args) ? request : { ...request, params: { ...params, arguments: {} } };
+    const answer = await inner(proper, context);
+    return (replacements.get(signal)?.() as typeof answer | undefined) ?? answer;
   });
 }
 
-/** The arguments as the caller sent them; an empty object when there were none. */
-export function argumentsOf(context: ServerContext): unknown {
-  return sent.has(context.mcpReq.signal) ? sent.get(context.mcpReq.signal) : {};
+/** Keep what this server advertises in its `initialize` result, of 2025, to what `keep` leaves. */
+export function filterInitialize(server: Server, keep: (result: object) => object): void {
+  if (!hasSeam(server)) return;
+  Seam.wrap(server, 'initialize', (inner) => async (request, context) => {
+    const result = await inner(request, context);
+    return keep(result) as typeof result;
+  });
+}
+
+/** What was sent; null where the seam is missing. */
+export function sentTo({ mcpReq: { signal } }: ServerContext): Sent | null {
+  return sent.get(signal) ?? null;
+}
+
+/**
+ * Put something else in the place of the answer, once the SDK has done all its checks.
+ *
+ * @param make gives the result, or throws the JSON-RPC error
+ */
+export function replaceAnswer({ mcpReq: { signal } }: ServerContext, make: () => object): void {
+  replacements.set(signal, make);
 }
 
 function isObject(value: unknown): boolean {

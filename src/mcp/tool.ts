@@ -5,12 +5,16 @@
 import type { ServerContext, ToolAnnotations } from '@modelcontextprotocol/server';
 import { parseInput } from '../job/schema.ts';
 import { within } from '../queue/within.ts';
+import { withinSize } from './answer-size.ts';
 import { Advertised, inputOf, outputOf, type GivenSchema } from './advertise.ts';
 import { toErrorResult, toToolResult, type Answering, type ToolResult } from './tool-answer.ts';
-import { argumentsOf } from './tool-call-seam.ts';
+import { sentTo } from './tool-call-seam.ts';
 
-/** How long a tool may take, in milliseconds: below the 30 s that a request can be held for. */
-const TOOL_MS = 25_000;
+/**
+ * How long a tool may take, in milliseconds: longer than the longest wait for a job, and below the
+ * 30 s that a request can be held for.
+ */
+const TOOL_MS = 28_000;
 
 /** As `McpServer.registerTool` takes it. */
 export interface ToolConfig {
@@ -41,8 +45,8 @@ export function wireTool(
   const { inputSchema, outputSchema, ...config } = tool.config;
   const input = inputOf(inputSchema, name);
   const call = tool.handler as (args: unknown, context: ServerContext) => unknown;
-  const run = async (context: ServerContext): Promise<unknown> => {
-    const sent = argumentsOf(context);
+  const run = async (parsedBySdk: unknown, context: ServerContext): Promise<unknown> => {
+    const sent = sentTo(context)?.args ?? parsedBySdk ?? {};
     if (input.schema instanceof Advertised) return await call(sent, context);
     const args: unknown = await parseInput(input.schema, input.advertised.json, sent);
     // The SDK gives a tool without an input schema the context alone.
@@ -56,12 +60,22 @@ export function wireTool(
       inputSchema: input.advertised,
       ...(outputSchema && { outputSchema: outputOf(outputSchema, name) }),
     },
-    handler: async (_parsedBySdk, context) => {
+    handler: async (parsedBySdk, context) => {
       try {
-        return toToolResult(await within(run(context), TOOL_MS, `The tool "${name}"`));
+        const value = await within(run(parsedBySdk, context), TOOL_MS, `The tool "${name}"`);
+        return withinSize(toToolResult(value), name);
       } catch (error) {
-        return toErrorResult(error, name, answering(context));
+        return refusal(error, name, answering(context));
       }
     },
   };
+}
+
+function refusal(error: unknown, name: string, answering: Answering): ToolResult {
+  const answer = toErrorResult(error, name, answering);
+  try {
+    return withinSize(answer, name);
+  } catch (tooLarge) {
+    return toErrorResult(tooLarge, name, answering);
+  }
 }

@@ -1,9 +1,9 @@
 import type { Job } from '../job/job.ts';
 import { isFinal } from '../job/states.ts';
 import { cancel as cancelled } from '../job/transitions.ts';
-import { VIEW_ANY, type Who } from '../job/who.ts';
+import type { Who } from '../job/who.ts';
 import type { QueueContext } from './context.ts';
-import { unknownJob } from './get.ts';
+import { ownJobsOf, unknownJob } from './get.ts';
 
 export interface Cancelled {
   readonly job: Job;
@@ -27,8 +27,7 @@ export async function cancel(
   if (applied.outcome === 'applied') {
     context.log.info({ request_id: requestId, job_id: id }, 'job cancelled');
   }
-  const own: Who = { ...who, abilities: who.abilities.filter((ability) => ability !== VIEW_ANY) };
-  const job = await context.store.get(id, own);
+  const job = await context.store.get(id, ownJobsOf(who));
   if (job === null || !isFinal(job.status)) unknownJob();
   return { job, changed: applied.outcome === 'applied' };
 }

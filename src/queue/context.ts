@@ -1,6 +1,7 @@
 import type { AnyDefinition } from '../job/definition.ts';
 import type { Logger } from '../job/log.ts';
 import type { ShownStatus, Store } from '../store/store.ts';
+import type { Waits } from './wait.ts';
 
 export type { ShownStatus };
 
@@ -11,5 +12,9 @@ export interface QueueContext {
   readonly settings: unknown;
   /** Open jobs per team; 0 is no limit. */
   readonly maxOutstanding: number;
+  /** How long an idempotency key is remembered, in milliseconds. */
+  readonly idempotencyTtlMs: number;
+  /** Those who wait for a job of this store. */
+  readonly waits: Waits;
   readonly log: Logger;
 }

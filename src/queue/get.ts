@@ -1,6 +1,6 @@
 import { JobError } from '../job/errors.ts';
 import type { Job } from '../job/job.ts';
-import type { Who } from '../job/who.ts';
+import { VIEW_ANY, type Who } from '../job/who.ts';
 import type { QueueContext } from './context.ts';
 
 /**
@@ -12,6 +12,17 @@ export async function get(context: QueueContext, id: string, who: Who): Promise<
   return (await context.store.get(id, who)) ?? unknownJob();
 }
 
+/**
+ * Read one job with its whole result, wherever that is kept.
+ *
+ * @throws as `get`
+ */
+export async function getWhole(context: QueueContext, id: string, who: Who): Promise<Job> {
+  const job = await get(context, id, who);
+  if (job.status !== 'completed' || job.result !== null) return job;
+  return { ...job, result: (await context.store.payload(id, who, 'result')) ?? unknownJob() };
+}
+
 /** The one answer to an id that the caller may not see, whatever the reason. */
 export function unknownJob(): never {
   throw new JobError('RESOURCE_NOT_FOUND', {
@@ -19,4 +30,9 @@ export function unknownJob(): never {
     remediation:
       'Check the job_id, or call list_jobs to see your jobs. A job is visible to the team and owner that submitted it.',
   });
+}
+
+/** The caller, where seeing the jobs of the team gives no right. */
+export function ownJobsOf(who: Who): Who {
+  return { ...who, abilities: who.abilities.filter((ability) => ability !== VIEW_ANY) };
 }

@@ -15,6 +15,7 @@ import type { QueueContext } from './context.ts';
 import { get } from './get.ts';
 import { list } from './list.ts';
 import { submit } from './submit.ts';
+import { Waits } from './wait.ts';
 import { within } from './within.ts';
 
 const anna: Who = { team: 't', owner: 'anna', abilities: ['*'] };
@@ -38,7 +39,9 @@ async function aQueue(t: TestContext): Promise<QueueContext> {
     rmSync(folder, { recursive: true, force: true });
   });
   const definitions = definitionsOf({ echo });
-  return { store, definitions, settings: null, maxOutstanding: 2, log: SILENT };
+  const [waits, idempotencyTtlMs] = [new Waits(store), 60_000];
+  const keeping = { maxOutstanding: 2, idempotencyTtlMs };
+  return { store, definitions, settings: null, ...keeping, waits, log: SILENT };
 }
 
 const submitEcho = async (queue: QueueContext, who = anna) =>

@@ -16,6 +16,7 @@ import { whyNotJson, type Json } from '../job/json.ts';
 import type { Logger } from '../job/log.ts';
 import { parseInput } from '../job/schema.ts';
 import { ask, complete, fail, faulted, handBack, type Change } from '../job/transitions.ts';
+import { boundedProgress } from './progress.ts';
 
 /** Why a run was told to stop before its handler had ended. */
 export type StopReason = 'deadline' | 'lost' | 'shutdown';
@@ -81,7 +82,7 @@ function contextOf(
     settings,
     log,
     signal: stop,
-    progress: (done, total = null, message = null) => onProgress({ done, total, message }),
+    progress: (done, total, message) => onProgress(boundedProgress(done, total, message)),
     ask: (asked) => questions.ask(asked),
     complete: (result, effects) => new Completed(result, effects),
   };

@@ -150,7 +150,8 @@ export class Worker {
       () => this.#stopRun(this.#runs.get(job.id), 'deadline'),
       job.timeoutMs,
     );
-    const progress = new ProgressWriter(store, { id: job.id, lease: leaseOf(job) }, runLog);
+    const run = { id: job.id, lease: leaseOf(job), runs: job.runs };
+    const progress = new ProgressWriter(store, run, runLog);
     const startedAt = monotonic();
     runLog.info({}, 'running');
     const change = definition

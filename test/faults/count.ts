@@ -49,7 +49,7 @@ export async function assertNothingLost(
       open = found.filter(({ status }) => !isFinal(status));
       return open.length === 0 && found;
     },
-    { ms, everyMs: 50 },
+    { ms, everyMs: 100 },
   ).catch((cause: unknown) => {
     throw new Error(`${open.length} jobs are open, the first: ${JSON.stringify(open[0])}`, {
       cause,

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { definitionsOf } from '../../src/job/definition.ts';
 import { SILENT } from '../../src/job/log.ts';
 import { openStore } from '../../src/sqlite.ts';
@@ -19,7 +20,12 @@ export interface EngineOptions {
   readonly isGuest?: boolean;
   readonly leaseMs?: number;
   /** Submit jobs of this tool, one after another, `at` of them at once, as long as it lives. */
-  readonly submits?: { readonly tool: string; readonly atOnce: number; readonly most: number };
+  readonly submits?: {
+    readonly tool: string;
+    readonly atOnce: number;
+    readonly most: number;
+    readonly pauseMs: number;
+  };
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as EngineOptions;
@@ -63,7 +69,10 @@ const { submits } = options;
 if (submits) {
   for (let i = 0; i < submits.atOnce; i += 1) {
     void (async () => {
-      while (count < submits.most) await submit(submits.tool, key());
+      while (count < submits.most) {
+        await submit(submits.tool, key());
+        await pause(submits.pauseMs);
+      }
     })();
   }
 }

@@ -38,7 +38,7 @@ async function killed(script: Script): Promise<void> {
 describe('kill -9 loses nothing that was acknowledged', { concurrency: 2 }, () => {
   test('submitted: a server without workers dies while it acknowledges', async (t) => {
     const folder = tempFolder(t, tmpdir());
-    const submits = { tool: 'quick', atOnce: 8, most: 120 };
+    const submits = { tool: 'quick', atOnce: 8, most: 120, pauseMs: 0 };
     const first = engine(t, { folder, workers: 0, submits });
     await until('thirty were acknowledged', () => acknowledged([first]).length >= 30);
     await killed(first);
@@ -88,7 +88,7 @@ describe('kill -9 loses nothing that was acknowledged', { concurrency: 2 }, () =
     t.diagnostic(`seed ${seed}`);
     const random = seeded(seed);
     const folder = tempFolder(t, tmpdir());
-    const submits = { tool: 'quick', atOnce: 4, most: 400 };
+    const submits = { tool: 'quick', atOnce: 4, most: 100, pauseMs: 5 };
     const scripts: Script[] = [];
     for (let round = 0; round < 15; round += 1) {
       const script = engine(t, { folder, workers: 2, concurrency: 3, submits });

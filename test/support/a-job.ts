@@ -56,19 +56,16 @@ export async function aJobThatIs(
   const tool = given.tool ?? newId('tool').toLowerCase();
   const job = await store.insert(aJob({ ...given, tool }), 0);
   if (status === 'queued') return job;
-  if (status === 'cancelled') return await applied(store, job, cancel('req_2'));
+  if (status === 'cancelled') return applied(store, job, cancel('req_2'));
   const [running] = (await claim(store, { tools: [tool] })).jobs;
   assert.equal(running?.id, job.id);
-  switch (status) {
-    case 'running':
-      return running;
-    case 'waiting':
-      return await applied(store, running, ask(running, { size: 'How large?' }, 60_000));
-    case 'completed':
-      return await applied(store, running, complete(running, '{"n":1}', []));
-    case 'failed':
-      return await applied(store, running, fail(running, new JobError('NO_PAPER')));
-  }
+  if (status === 'running') return running;
+  const changes = {
+    waiting: () => ask(running, { size: 'How large?' }, 60_000),
+    completed: () => complete(running, '{"n":1}', []),
+    failed: () => fail(running, new JobError('NO_PAPER')),
+  };
+  return applied(store, running, changes[status]());
 }
 
 /** Apply a change that must succeed, and read what it made of the job. */

@@ -56,7 +56,7 @@ export function startScript(t: Ending, script: URL, argument: unknown = {}): Scr
     lines,
     stderr: () => stderr,
     async said(event, ms = 10_000) {
-      return await until(
+      return until(
         `${event} was said`,
         () => {
           const found = lines.find((line) => line['event'] === event);

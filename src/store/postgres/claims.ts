@@ -6,9 +6,10 @@ import { newLease } from '../../job/ids.ts';
 import { RUNS_MAX, type Job } from '../../job/job.ts';
 import { expire, type Change } from '../../job/transitions.ts';
 import type { Claimed, ClaimRequest } from '../store.ts';
-import type { Database, Row, Transaction } from './database.ts';
+import { jobOf, type Row } from '../job-row.ts';
+import type { Database, Transaction } from './database.ts';
 import type { Deliveries, Hint } from './deliveries.ts';
-import { dueOf, jobOf, rowsParam } from './rows.ts';
+import { dueOf, rowsParam } from './rows.ts';
 import * as sql from './statements.ts';
 
 export interface ClaimsOptions {

@@ -12,11 +12,10 @@ import { monotonic } from '../../job/clock.ts';
 import { JobError } from '../../job/errors.ts';
 import { randomBelow } from '../../job/ids.ts';
 import type { Logger } from '../../job/log.ts';
+import type { Row } from '../job-row.ts';
 import { isAway, isUndone, sqlState, toKnown, Undo } from './errors.ts';
 import { bind, compile, type Bindable, type Given } from './parameters.ts';
 import { TYPES } from './types.ts';
-
-export type Row = Record<string, unknown>;
 
 export interface Rows {
   readonly rows: Row[];
@@ -53,6 +52,8 @@ const RETRY_MAX_MS = 500;
 const BEGIN = `BEGIN; SET LOCAL synchronous_commit TO on; SET LOCAL statement_timeout TO ${STATEMENT_MS};
   SET LOCAL lock_timeout TO ${LOCK_MS};
   SET LOCAL idle_in_transaction_session_timeout TO ${IDLE_IN_TRANSACTION_MS}`;
+/** Refused because the transaction may only read. */
+const READ_ONLY = '25006';
 /** A cancelled wait for a standby would look like success, so nothing of the server cancels it. */
 const COMMIT = 'SET LOCAL statement_timeout TO 0; COMMIT';
 
@@ -89,14 +90,14 @@ export class Database {
   async query(text: string, params: Given = {}): Promise<Row[]> {
     const compiled = compile(text);
     const values = bind(compiled, params);
-    return await this.patiently(async () => {
+    return await patiently(async () => {
       return await this.#with(async (client) => (await send(client, compiled.text, values)).rows);
     });
   }
 
   /** The same for pg-boss, with its own types. */
   async executeSql(text: string, values?: unknown[]): Promise<{ rows: Row[] }> {
-    return await this.patiently(async () => {
+    return await patiently(async () => {
       return await this.#with(async (client) => {
         try {
           return await client.query<Row>(text, values);
@@ -111,11 +112,13 @@ export class Database {
 
   /** A read of many statements, or of one that might write: nothing can be written in it. */
   async readOnly<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return await this.patiently(() =>
+    return await patiently(() =>
       this.#with(async (client) => {
         await client.query('BEGIN READ ONLY');
         try {
           return await work(transactionOn(client));
+        } catch (error) {
+          throw sqlState(error) === READ_ONLY ? new TypeError('a read cannot write') : error;
         } finally {
           await client.query('ROLLBACK');
         }
@@ -128,25 +131,11 @@ export class Database {
    * undone or lost before its commit. Throwing `Undo` undoes it and gives its value back.
    */
   async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return await this.patiently(() => this.#with((client) => commit(client, work)));
-  }
-
-  /** Try again while the database is away; give up in a typed error. */
-  async patiently<T>(work: () => Promise<T>): Promise<T> {
-    const giveUpAt = monotonic() + PATIENCE_MS;
-    for (let waitMs = 20; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
-      if (this.#isClosed) throw new Error('the store is closed');
-      try {
-        return await work();
-      } catch (error) {
-        const mayRepeat = isUndone(error) || isAway(error);
-        if (!mayRepeat || monotonic() > giveUpAt) throw toKnown(error);
-      }
-      await pause(waitMs / 2 + randomBelow(waitMs / 2 + 1));
-    }
+    return await patiently(() => this.#with((client) => commit(client, work)));
   }
 
   async #with<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new Error('the store is closed');
     const client = await this.#pool.connect();
     let isBroken = true;
     try {
@@ -166,15 +155,25 @@ export class Database {
     }
   }
 
-  get isClosed(): boolean {
-    return this.#isClosed;
-  }
-
   /** Refuse what comes, and wait for what runs. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.#pool.end();
+  }
+}
+
+/** Try again while the database is away; give up in a typed error. */
+export async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  const giveUpAt = monotonic() + PATIENCE_MS;
+  for (let waitMs = 20; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
+    try {
+      return await work();
+    } catch (error) {
+      const mayRepeat = isUndone(error) || isAway(error);
+      if (!mayRepeat || monotonic() > giveUpAt) throw toKnown(error);
+    }
+    await pause(waitMs / 2 + randomBelow(waitMs / 2 + 1));
   }
 }
 

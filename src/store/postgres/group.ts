@@ -46,7 +46,8 @@ export class Group<M, R> {
   /** Everything that was asked for is written. */
   async drain(): Promise<void> {
     while (this.#waiting.length > 0 || this.#running.size > 0) {
-      await Promise.race(this.#running);
+      await Promise.all(this.#running);
+      // What waits begins in the next turn of the loop.
       await new Promise((resolve) => {
         setImmediate(resolve);
       });

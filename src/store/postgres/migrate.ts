@@ -3,8 +3,11 @@
  * transaction under one lock of the whole database, so that a stop between two steps is resumed and
  * several processes at once wait for each other. pg-boss's own tables are among the steps.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { PgBoss } from 'pg-boss';
+import bossPackage from 'pg-boss/package.json' with { type: 'json' };
 import pg from 'pg';
+import { monotonic } from '../../job/clock.ts';
 import { JobError } from '../../job/errors.ts';
 import { connectionOptions } from './database.ts';
 import { DELIVERY_SCHEMA } from './deliveries.ts';
@@ -35,6 +38,9 @@ const VERSIONS = `SELECT namespace, max(version) AS version FROM schema_migratio
 const RECORD = `INSERT INTO schema_migrations (namespace, version, applied_at)
   VALUES ($1, $2, floor(extract(epoch FROM now()) * 1000)::bigint)`;
 const DELIVERIES = 'deliveries';
+const DELIVERIES_WANTED = bossPackage.pgboss.schema;
+/** Indexes that pg-boss builds beside a running system are waited for this long. */
+const BUILD_MS = 3_600_000;
 
 /** A connection of its own for migrating; ended by the caller. */
 export async function connectToMigrate(url: string, isPooled: boolean): Promise<pg.Client> {
@@ -63,7 +69,7 @@ export async function statusOf(
       found: found.get(namespace) ?? 0,
       wanted: steps.length,
     })),
-    { namespace: DELIVERIES, found: installed, wanted: WANTED },
+    { namespace: DELIVERIES, found: installed, wanted: DELIVERIES_WANTED },
   ];
 }
 
@@ -78,7 +84,7 @@ export async function migrate(client: pg.Client, all: readonly Steps[]): Promise
   for (const steps of all) {
     while (await inTransaction(client, () => nextStep(client, steps)));
   }
-  await inTransaction(client, () => migrateDeliveries(client));
+  await migrateDeliveries(client);
 }
 
 export function isCurrent(status: readonly NamespaceStatus[]): boolean {
@@ -109,4 +115,44 @@ async function versions(client: pg.Client): Promise<Map<string, number>> {
   if (exists[0]?.found !== true) return new Map();
   const { rows } = await client.query<{ namespace: string; version: number }>(VERSIONS);
   return new Map(rows.map(({ namespace, version }) => [namespace, version]));
+}
+
+/** pg-boss locks, checks and records by itself, in a transaction of its own. */
+async function migrateDeliveries(client: pg.Client): Promise<void> {
+  const boss = bossOn(client);
+  await boss.start();
+  try {
+    for (const giveUpAt = monotonic() + BUILD_MS; monotonic() < giveUpAt; await pause(200)) {
+      const builds = await boss.getBamStatus();
+      if (builds.every(({ status }) => status === 'completed' || status === 'failed')) return;
+    }
+  } finally {
+    await boss.stop({ graceful: false, close: false });
+  }
+}
+
+function bossOn(client: pg.Client): PgBoss {
+  const boss = new PgBoss({
+    db: { executeSql: (text, values) => client.query(text, values) },
+    schema: DELIVERY_SCHEMA,
+    migrate: true,
+    schedule: false,
+    supervise: false,
+  });
+  // What matters is thrown by the call; without a listener the event would end the process.
+  boss.on('error', () => {});
+  return boss;
+}
+
+async function inTransaction<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  await client.query(PATIENT);
+  try {
+    await client.query(LOCK);
+    const result = await work();
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
 }

@@ -98,6 +98,10 @@ export const JOBS_STEPS: readonly string[] = [
     tools text NOT NULL,
     beat_at bigint NOT NULL
   )`,
+  `CREATE TABLE probe (
+    id integer NOT NULL PRIMARY KEY CHECK (id = 1),
+    at bigint NOT NULL
+  )`,
   `CREATE TABLE missing_tools (
     tool text COLLATE "C" NOT NULL PRIMARY KEY,
     since_at bigint NOT NULL

@@ -36,6 +36,8 @@ export class Notices {
   readonly #dueListeners = new Set<() => void>();
   readonly #changeListeners = new Set<(notice: ChangeNotice | null) => void>();
   #waiting: ChangeNotice[] = [];
+  /** Whether others are told to look, without being told where. */
+  #isVague = false;
   #isSending = false;
   #toldSince = 0;
   #told = 0;
@@ -66,7 +68,21 @@ export class Notices {
     if (changes.length === 0) return;
     this.#hear(changes);
     this.#waiting.push(...changes);
-    void this.#send();
+    this.#sendSoon();
+  }
+
+  /** The members of one commit tell together. */
+  #sendSoon(): void {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    setImmediate(() => void this.#send());
+  }
+
+  /** Tell that there is something to claim, whatever it is. */
+  tellDue(): void {
+    this.#callDue();
+    this.#isVague = true;
+    this.#sendSoon();
   }
 
   #hear(changes: readonly ChangeNotice[]): void {
@@ -87,17 +103,16 @@ export class Notices {
   }
 
   async #send(): Promise<void> {
-    if (this.#isSending) return;
-    this.#isSending = true;
     try {
-      while (this.#waiting.length > 0 && !this.#isClosed) {
+      while ((this.#waiting.length > 0 || this.#isVague) && !this.#isClosed) {
         const changes = this.#waiting;
+        const isVague = this.#isVague || changes.length > IDS_MAX;
         this.#waiting = [];
+        this.#isVague = false;
         if (this.#isBusy(changes.length)) continue;
-        const ids =
-          changes.length > IDS_MAX
-            ? []
-            : changes.map(({ id, status }) => `${STATUSES.indexOf(status)}${id}`);
+        const ids = isVague
+          ? []
+          : changes.map(({ id, status }) => `${STATUSES.indexOf(status)}${id}`);
         const payload = [this.#sender, ...ids].join(' ');
         await this.#options.database.query(sql.NOTIFY, { channel: CHANNEL, payload });
       }

@@ -81,11 +81,9 @@ function bindable(name: string, value: Given[string] | undefined): Bindable {
       if (Array.isArray(value)) return value.map((item: string) => bindable(name, item));
       break;
   }
-  throw new TypeError(
-    value === undefined
-      ? `the parameter :${name} has no value`
-      : `the parameter :${name} is a ${typeof value}, which cannot be kept`,
-  );
+  if (value === undefined) throw new TypeError(`the parameter :${name} has no value`);
+  // No data at all, and so no fault of a statement.
+  throw new Error(`the parameter :${name} is a ${typeof value}, which cannot be kept`);
 }
 
 const MARK = '\uFFFF';

@@ -7,12 +7,13 @@ import type { Json } from '../../job/json.ts';
 import { answer, type Change } from '../../job/transitions.ts';
 import type { Who } from '../../job/who.ts';
 import type { Applied, WriteResult } from '../store.ts';
-import type { Database, Row, Transaction } from './database.ts';
+import { whoParams } from '../job-row.ts';
+import type { Database, Transaction } from './database.ts';
 import type { Deliveries } from './deliveries.ts';
 import { isStatementError, Undo } from './errors.ts';
 import type { Outcome } from './group.ts';
 import { bind, bindMany, compile } from './parameters.ts';
-import { changeRow, dueOf, jobOf, rowsParam, whoParams } from './rows.ts';
+import { changeRow, dueOf, rowsParam } from './rows.ts';
 import * as sql from './statements.ts';
 
 export interface Settle {
@@ -67,8 +68,8 @@ export class Settles {
         const [applied] = await this.#apply(tx, [{ id, change: answer(answers), who }]);
         return applied ?? { outcome: 'stale' };
       }
-      const some = await tx.run(sql.ANSWER_SOME, { id, answers: JSON.stringify(answers) });
-      return some.rows[0] ? { outcome: 'applied', job: jobOf(some.rows[0]) } : { outcome: 'stale' };
+      await tx.run(sql.ANSWER_SOME, { id, answers: JSON.stringify(answers) });
+      return { outcome: 'applied', status: 'waiting' };
     });
   }
 
@@ -95,26 +96,22 @@ export class Settles {
       changeRow(id, change, { who, inlineBytesMax }),
     );
     const { rows } = await tx.run(sql.APPLY, { rows: rowsParam(given) });
-    const apart = rows.flatMap((row) => resultApart(row, changes) ?? []);
+    const applied = new Set(rows.map((row) => row['id']));
+    const apart = given
+      .filter(
+        ({ id, result, resultBytes }) => applied.has(id) && resultBytes !== null && result === null,
+      )
+      .map(({ id }) => ({ id, kind: 'result', body: changes.get(id)?.result }));
     if (apart.length > 0) await tx.run(sql.INSERT_PAYLOAD, { rows: rowsParam(apart) });
     const due = rows.filter((row) => row['status'] === 'queued');
     await deliveries.send(
       tx,
       due.map((row) => dueOf(row, changes.get(row['id'] as string)?.delayMs)),
     );
-    const jobs = new Map(rows.map((row) => [row['id'], jobOf(row)]));
-    return members.map(({ id }) => {
-      const job = jobs.get(id);
-      return job ? { outcome: 'applied', job } : { outcome: 'stale' };
-    });
+    return members.map(({ id, change }) =>
+      applied.has(id) ? { outcome: 'applied', status: change.to } : { outcome: 'stale' },
+    );
   }
-}
-
-function resultApart(row: Row, changes: ReadonlyMap<string, Change>): object | null {
-  const body = changes.get(row['id'] as string)?.result;
-  return body === undefined || row['result'] !== null
-    ? null
-    : { id: row['id'], kind: 'result', body };
 }
 
 async function tryEffect(tx: Transaction, effect: Effect): Promise<Applied | null> {

@@ -74,7 +74,7 @@ export const WAITING = `SELECT questions, answers FROM jobs
   FOR UPDATE`;
 
 export const ANSWER_SOME = `UPDATE jobs SET answers = :answers, updated_at = greatest(updated_at, ${NOW})
-  WHERE id = :id AND status = 'waiting' RETURNING *`;
+  WHERE id = :id AND status = 'waiting'`;
 
 /** By jobs_owner, once per shown status; the caller merges. */
 export const LIST_OWNER = `SELECT * FROM jobs
@@ -115,8 +115,7 @@ export const INSERT = `INSERT INTO jobs
     "timeoutMs", turn, ${NOW}, "createdAt", "createdAt"
   FROM json_to_recordset(:rows::json) AS given (id text, tool text, team text, owner text,
     scope text, input text, carry text, "requestId" text, "attemptsMax" int, "timeoutMs" int,
-    turn bigint, "createdAt" bigint)
-  RETURNING *`;
+    turn bigint, "createdAt" bigint)`;
 
 /** By jobs_resting. The delivery carries the delay too; this is for the eyes of DUE. */
 export const WAKE_RESTING = `UPDATE jobs SET due_at = NULL WHERE id IN (
@@ -186,7 +185,7 @@ export const APPLY = `UPDATE jobs SET status = given."to", lease = NULL, lease_u
     AND (given.lease IS NULL OR jobs.lease = given.lease)
     AND (given.team IS NULL OR (jobs.team_id = given.team AND jobs.owner_id = given.owner
       AND ${inScopes('jobs.scope', 'given.scopes')}))
-  RETURNING jobs.*`;
+  RETURNING jobs.id, jobs.tool, jobs.runs, jobs.turn, jobs.status`;
 
 export const RENEW = `UPDATE jobs SET lease_until = ${CLOCK} + :leaseMs::int
   FROM json_to_recordset(:rows::json) AS held (id text, lease text)
@@ -245,8 +244,9 @@ export const PURGE = `DELETE FROM jobs WHERE id IN (
   SELECT id FROM jobs WHERE completed_at <= ${NOW} - :retentionMs::bigint
   ORDER BY completed_at LIMIT 100 FOR UPDATE SKIP LOCKED) RETURNING id`;
 
-/** Changes nothing, but only where something could be changed. */
-export const PROBE = `UPDATE schema_migrations SET applied_at = applied_at WHERE version = -1`;
+/** Finds out whether writes are kept: only a real one meets a full disk. */
+export const PROBE = `INSERT INTO probe (id, at) VALUES (1, ${NOW})
+  ON CONFLICT (id) DO UPDATE SET at = excluded.at`;
 
 /** Its own commit waits for no disk: nothing is kept by it. */
 export const NOTIFY = `SELECT set_config('synchronous_commit', 'off', true), pg_notify(:channel, :payload)`;

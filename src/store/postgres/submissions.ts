@@ -2,10 +2,11 @@
 import { JobError } from '../../job/errors.ts';
 import type { IdempotencyKey, Job, NewJob } from '../../job/job.ts';
 import type { Replay } from '../store.ts';
-import type { Database, Row, Transaction } from './database.ts';
+import { insertedJob, replayOf, type Row } from '../job-row.ts';
+import type { Database, Transaction } from './database.ts';
 import type { Deliveries } from './deliveries.ts';
 import type { Outcome } from './group.ts';
-import { dueOf, jobOf, keyName, replayOf, rowsParam } from './rows.ts';
+import { keyName, rowsParam } from './rows.ts';
 import * as sql from './statements.ts';
 
 export interface Submission {
@@ -118,23 +119,24 @@ export class Submissions {
     outcomes: Outcomes,
   ): Promise<void> {
     if (members.length === 0) return;
-    const turns = await nextTurns(tx, members);
+    const { deliveries, inlineBytesMax } = this.#options;
+    const turnOf = await nextTurns(tx, members);
     const apart: object[] = [];
-    const given = members.map(({ job }) => {
-      const isApart = Buffer.byteLength(job.input) > this.#options.inlineBytesMax;
-      if (isApart) apart.push({ id: job.id, kind: 'input', body: job.input });
-      return { ...job, input: isApart ? null : job.input, turn: turns(job) };
+    const rows = members.map(({ job }) => ({ ...job, turn: turnOf(job) }));
+    const given = rows.map((row) => {
+      if (Buffer.byteLength(row.input) <= inlineBytesMax) return row;
+      apart.push({ id: row.id, kind: 'input', body: row.input });
+      return { ...row, input: null };
     });
-    const { rows } = await tx.run(sql.INSERT, { rows: rowsParam(given) });
+    await tx.run(sql.INSERT, { rows: rowsParam(given) });
     if (apart.length > 0) await tx.run(sql.INSERT_PAYLOAD, { rows: rowsParam(apart) });
-    await this.#options.deliveries.send(
+    await deliveries.send(
       tx,
-      rows.map((row) => dueOf(row)),
+      rows.map(({ id, tool, turn }) => ({ id, tool, turn, runs: 0 })),
     );
-    const inserted = new Map(rows.map((row) => [row['id'], jobOf(row)]));
-    for (const member of members) {
-      const job = inserted.get(member.job.id);
-      if (job) outcomes.set(member, { ok: true, value: { job } });
+    for (const [index, member] of members.entries()) {
+      const job = insertedJob(member.job, given[index]?.input === null);
+      outcomes.set(member, { ok: true, value: { job } });
     }
   }
 }

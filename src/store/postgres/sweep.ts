@@ -6,9 +6,10 @@
 import { expire, handBack, type Change } from '../../job/transitions.ts';
 import { isDead } from '../process-identity.ts';
 import type { Applied, SweepOptions, SweepResult } from '../store.ts';
-import type { Database, Row } from './database.ts';
+import { jobOf, type Row } from '../job-row.ts';
+import type { Database } from './database.ts';
 import type { Deliveries } from './deliveries.ts';
-import { dueOf, jobOf } from './rows.ts';
+import { dueOf } from './rows.ts';
 import * as sql from './statements.ts';
 
 /** A worker that has not beaten for this long does not count as living. */
@@ -118,7 +119,12 @@ export class Sweep {
     this.#after = (last?.['id'] as string | undefined) ?? '';
     if (rows.length === 0) return;
     await deliveries.prepare(new Set(rows.map((row) => row['tool'] as string)));
-    await database.transaction((tx) => deliveries.send(tx, rows.map((row) => dueOf(row))));
+    await database.transaction((tx) =>
+      deliveries.send(
+        tx,
+        rows.map((row) => dueOf(row)),
+      ),
+    );
     onDelivered();
   }
 

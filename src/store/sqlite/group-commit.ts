@@ -25,6 +25,8 @@ export interface Member {
   /** On the monotonic clock. */
   readonly askedAt: number;
   readonly effects: readonly Effect[];
+  /** Whether one statement writes all of it: SQLite undoes that by itself, without a savepoint. */
+  readonly isOneStatement: boolean;
   readonly work: () => unknown;
   readonly settle: (outcome: Outcome) => void;
 }
@@ -131,15 +133,16 @@ export class GroupCommit {
   #attempt(member: Member): Outcome {
     // A full disk ends the whole transaction; a savepoint would now begin and commit one of its own.
     if (!this.#db.isTransaction) return { ok: false, error: new JobError('STORE_FULL') };
-    this.#control.savepoint.run();
+    const { isOneStatement } = member;
+    if (!isOneStatement) this.#control.savepoint.run();
     try {
       const value = member.work();
-      this.#control.release.run();
+      if (!isOneStatement) this.#control.release.run();
       return { ok: true, value };
     } catch (error) {
       if (isFatal(error)) throw error;
       // A full disk may have ended the whole transaction; then there is no savepoint to undo.
-      if (this.#db.isTransaction) {
+      if (this.#db.isTransaction && !isOneStatement) {
         this.#db.exec('ROLLBACK TO member');
         this.#control.release.run();
       }

@@ -81,11 +81,16 @@ export class Operations {
       if (open >= outstandingMax) throw tooMany(outstandingMax);
       this.#open.set(job.team, open + 1);
     }
-    const isApart = Buffer.byteLength(job.input) > this.#inlineBytesMax;
+    const isApart = this.isApart(job.input);
     this.#run(sql.INSERT, insertParams(job, isApart));
     if (isApart) this.#run(sql.INSERT_PAYLOAD, { id: job.id, kind: 'input', body: job.input });
     this.#changed.push({ id: job.id, status: 'queued' });
     return isApart;
+  }
+
+  /** Whether an input or a result is too large to stand in its row. */
+  isApart(text: string): boolean {
+    return Buffer.byteLength(text) > this.#inlineBytesMax;
   }
 
   insertOnce(job: NewJob, outstandingMax: number, key: IdempotencyKey): Replay | null {
@@ -229,7 +234,9 @@ export class Operations {
 
   progress({ id, lease }: Held, progress: Progress): boolean {
     const row = { id, lease, progress: JSON.stringify(progress), now: now() };
-    return this.#run(sql.PROGRESS, row) === 1;
+    if (this.#run(sql.PROGRESS, row) === 0) return false;
+    this.#changed.push({ id, status: 'running' });
+    return true;
   }
 
   beat(worker: WorkerIdentity): void {

@@ -43,6 +43,8 @@ const SHOWN: readonly ShownStatus[] = ['queued', 'running', 'completed', 'failed
 const READ_RETRY_MS = 5_000;
 /** Commits of other processes are looked for at most this often when the file changes, … */
 const WATCH_MS = 2;
+/** … again and again up to this distance until one is found, … */
+const WATCH_LAST_MS = 256;
 /** … and this often in any case, where watching does not work or misses one. */
 const SAFETY_POLL_MS = 1_000;
 
@@ -65,7 +67,7 @@ export class SqliteStore implements Store {
   readonly #changeListeners = new Set<(notice: ChangeNotice | null) => void>();
   #watcher: FSWatcher | null = null;
   #safetyPoll: NodeJS.Timeout | null = null;
-  #looksSoon = false;
+  #nextLook: { readonly timer: NodeJS.Timeout; readonly inMs: number } | null = null;
 
   private constructor(path: string, writer: Writer) {
     this.#path = path;
@@ -241,7 +243,9 @@ export class SqliteStore implements Store {
     this.#safetyPoll = setInterval(() => void this.#look(), SAFETY_POLL_MS);
     this.#safetyPoll.unref();
     try {
-      this.#watcher = watch(`${this.#path}-wal`, { persistent: false }, () => this.#lookSoon());
+      this.#watcher = watch(`${this.#path}-wal`, { persistent: false }, () =>
+        this.#lookIn(WATCH_MS),
+      );
       this.#watcher.on('error', () => {});
     } catch {
       // The poll has to do.
@@ -254,25 +258,36 @@ export class SqliteStore implements Store {
     this.#safetyPoll = null;
     this.#watcher?.close();
     this.#watcher = null;
+    clearTimeout(this.#nextLook?.timer);
+    this.#nextLook = null;
   }
 
-  #lookSoon(): void {
-    if (this.#looksSoon) return;
-    this.#looksSoon = true;
-    setTimeout(() => {
-      this.#looksSoon = false;
-      void this.#look();
-    }, WATCH_MS);
+  /**
+   * The file changes before the commit in it can be seen, by as long as the disk takes. So a look
+   * that finds nothing is repeated, at growing distances.
+   */
+  #lookIn(ms: number): void {
+    if (this.#nextLook && this.#nextLook.inMs <= ms) return;
+    clearTimeout(this.#nextLook?.timer);
+    const timer = setTimeout(() => {
+      this.#nextLook = null;
+      void this.#look().then((found) => {
+        if (!found && ms < WATCH_LAST_MS) this.#lookIn(ms * 2);
+      });
+    }, ms);
+    this.#nextLook = { timer: timer.unref(), inMs: ms };
   }
 
-  async #look(): Promise<void> {
+  /** @returns whether another process has committed since the last look */
+  async #look(): Promise<boolean> {
     try {
-      if (!(await this.#writer.call<boolean>('isChangedElsewhere'))) return;
+      if (!(await this.#writer.call<boolean>('isChangedElsewhere'))) return false;
       this.#callDue();
       for (const listener of this.#changeListeners) listener(null);
     } catch {
       // The store is being closed, or busy: the next look comes.
     }
+    return true;
   }
 
   async health(): Promise<{ writable: boolean; workers: number }> {

@@ -11,6 +11,7 @@ import {
 import { now } from '../../job/clock.ts';
 import type { Effect } from '../../job/effects.ts';
 import { JobError } from '../../job/errors.ts';
+import type { NewJob } from '../../job/job.ts';
 import type { Change } from '../../job/transitions.ts';
 import { openWriter } from './connection.ts';
 import { GroupCommit, type Outcome } from './group-commit.ts';
@@ -87,10 +88,16 @@ function receive(calls: readonly Call[]): void {
       verb: call.verb,
       askedAt: call.askedAt,
       effects: effectsOf(call),
+      isOneStatement: isPlainInsert(call),
       work: () => verbs[call.verb](...(call.args as never[])),
       settle: (outcome) => answers.push(toAnswer(call.id, outcome)),
     });
   }
+}
+
+/** A submission whose input stands in its row: the write that there is most of. */
+function isPlainInsert({ verb, args }: Call): boolean {
+  return verb === 'insert' && !operations.isApart((args[0] as NewJob).input);
 }
 
 function effectsOf({ verb, args }: Call): readonly Effect[] {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { now } from '../../../src/job/clock.ts';
-import { JobError } from '../../../src/job/errors.ts';
+import { type JobError } from '../../../src/job/errors.ts';
 import { complete } from '../../../src/job/transitions.ts';
 import { aJob, aJobThatIs, claim, ownerOf, who } from '../../support/a-job.ts';
 import { until } from '../../support/until.ts';

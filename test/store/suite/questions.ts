@@ -8,7 +8,7 @@ import type { OpenStore } from './open.ts';
 
 async function asking(store: Store) {
   const job = await aJobThatIs(store, 'running');
-  return await applied(store, job, ask(job, { size: 'How large?', color: 'In color?' }, 60_000));
+  return applied(store, job, ask(job, { size: 'How large?', color: 'In color?' }, 60_000));
 }
 
 export function questions(open: OpenStore): void {

@@ -1,0 +1,170 @@
+/**
+ * `subscriptions/listen` with `taskIds`, over HTTP.
+ *
+ * Why here and not in a handler: the SDK answers this method itself, knows four kinds of events,
+ * and leaves `taskIds` out of the filter that it accepts. So the SDK serves the request first, with
+ * all its checks; its acknowledgement then gets the tasks, and its stream is held open for them.
+ * What it sends of its own goes through.
+ */
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  ProtocolErrorCode,
+  type ClientCapabilities,
+} from '@modelcontextprotocol/server';
+import type { Job } from '../job/job.ts';
+import type { Who } from '../job/who.ts';
+import type { QueueContext } from '../queue/context.ts';
+import type { Viewing } from './job-view.ts';
+import { hasTasks, tasksRequired } from './task-capability.ts';
+import { TaskStream } from './task-stream.ts';
+
+/** Tasks that one subscription may name. */
+const TASK_IDS_MAX = 1_000;
+/** Whoever listens is asked for his right to it again this often, in milliseconds. */
+const AUTHORISE_MS = 4_000;
+/** A comment on every stream this often keeps it from being taken for dead, in milliseconds. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** What of a request is needed here. */
+export interface ListenRequest {
+  readonly id: string | number;
+  readonly taskIds: unknown;
+  readonly declaresTasks: boolean;
+}
+
+export interface Listener {
+  readonly who: Who;
+  /** Who it is now; null when the credential is no longer valid. */
+  readonly again: () => Promise<Who | null>;
+}
+
+/** @returns null when the message is anything but a subscription that names tasks */
+export function listenRequestIn(message: unknown): ListenRequest | null {
+  const { id, method, params } = (message ?? {}) as {
+    readonly id?: unknown;
+    readonly method?: unknown;
+    readonly params?: {
+      readonly notifications?: { readonly taskIds?: unknown };
+      readonly _meta?: Readonly<Record<string, ClientCapabilities>>;
+    };
+  };
+  const taskIds = params?.notifications?.taskIds;
+  if (method !== 'subscriptions/listen' || taskIds === undefined) return null;
+  if (typeof id !== 'string' && typeof id !== 'number') return null;
+  const declaresTasks = hasTasks(params?._meta?.[CLIENT_CAPABILITIES_META_KEY]);
+  return { id, taskIds, declaresTasks };
+}
+
+export class TaskStreams {
+  readonly #queue: QueueContext;
+  readonly #viewing: Viewing;
+  readonly #max: number;
+  readonly #open = new Map<TaskStream, Listener>();
+  #timers: readonly NodeJS.Timeout[] = [];
+  #isAuthorising = false;
+
+  /** @param max streams that may be open at once */
+  constructor(queue: QueueContext, viewing: Viewing, max: number) {
+    this.#queue = queue;
+    this.#viewing = viewing;
+    this.#max = max;
+  }
+
+  /** How many streams are open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** @param served what the SDK answered to the request */
+  async serve(served: Response, request: ListenRequest, listener: Listener): Promise<Response> {
+    const isStream = served.headers.get('content-type')?.startsWith('text/event-stream');
+    if (served.body === null || !isStream) return served;
+    const refusal = this.#refuse(request);
+    if (refusal !== null) {
+      await served.body.cancel();
+      return refusal;
+    }
+    const jobs = await this.#visible(request.taskIds as readonly string[], listener.who);
+    const stream = new TaskStream({
+      queue: this.#queue,
+      viewing: this.#viewing,
+      id: request.id,
+      who: listener.who,
+      jobs,
+      upstream: served.body,
+      onEnd: () => this.#forget(stream),
+    });
+    this.#open.set(stream, listener);
+    if (this.#timers.length === 0) this.#startTimers();
+    return new Response(stream.body, { status: served.status, headers: served.headers });
+  }
+
+  /** End every stream as a server ends it that goes away in good order. */
+  close(): void {
+    for (const stream of this.#open.keys()) stream.finish();
+  }
+
+  #refuse({ id, taskIds, declaresTasks }: ListenRequest): Response | null {
+    if (!declaresTasks) {
+      const { code, message, data } = tasksRequired();
+      return rpcError(id, { code, message, data }, 400);
+    }
+    const isList = Array.isArray(taskIds) && taskIds.every((one) => typeof one === 'string');
+    if (!isList || taskIds.length > TASK_IDS_MAX) {
+      const message = `Invalid params: notifications.taskIds must be a list of at most ${TASK_IDS_MAX} task ids.`;
+      return rpcError(id, { code: ProtocolErrorCode.InvalidParams, message });
+    }
+    if (this.#open.size < this.#max) return null;
+    const message = `Subscription limit reached: ${this.#max} streams are open.`;
+    return rpcError(id, { code: ProtocolErrorCode.InternalError, message });
+  }
+
+  async #visible(ids: readonly string[], who: Who): Promise<readonly Job[]> {
+    const jobs: Job[] = [];
+    for (const id of new Set(ids)) {
+      const job = await this.#queue.store.get(id, who);
+      if (job !== null) jobs.push(job);
+    }
+    return jobs;
+  }
+
+  #startTimers(): void {
+    this.#timers = [
+      setInterval(() => void this.#authorise(), AUTHORISE_MS).unref(),
+      setInterval(() => {
+        for (const stream of this.#open.keys()) stream.keepAlive();
+      }, KEEP_ALIVE_MS).unref(),
+    ];
+  }
+
+  #forget(stream: TaskStream): void {
+    this.#open.delete(stream);
+    if (this.#open.size > 0) return;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#timers = [];
+  }
+
+  /** A token may be revoked, or lose a right, while its stream is open. */
+  async #authorise(): Promise<void> {
+    if (this.#isAuthorising) return;
+    this.#isAuthorising = true;
+    for (const [stream, { who, again }] of [...this.#open]) {
+      try {
+        const now = await again();
+        if (now?.team === who.team && now.owner === who.owner) stream.who = now;
+        else stream.cut();
+      } catch (error) {
+        this.#queue.log.warn({ err: error }, 'who listens could not be told; asking again');
+      }
+    }
+    this.#isAuthorising = false;
+  }
+}
+
+function rpcError(
+  id: string | number,
+  error: { readonly code: number; readonly message: string; readonly data?: unknown },
+  status = 200,
+): Response {
+  return Response.json({ jsonrpc: '2.0', id, error }, { status });
+}

@@ -1,0 +1,91 @@
+/** `get_job_status`: one look at a job, or a bounded wait for its end. */
+import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
+import { z } from 'zod';
+import type { Job } from '../job/job.ts';
+import { WAIT_SECONDS_MAX } from '../queue/wait.ts';
+import { advertise } from './advertise.ts';
+import { hints, LOOKS, object, summary, text, whole } from './answer-schemas.ts';
+import type { JobTools } from './job-tools.ts';
+import { jobView } from './job-view.ts';
+import { progressNotices } from './progress-notices.ts';
+import { linkBlock } from './result-link.ts';
+import type { ToolConfig } from './tool.ts';
+import { toToolResult } from './tool-answer.ts';
+
+const objectOrNull = { type: ['object', 'null'] };
+
+const PROGRESS = object({
+  done: { type: 'number' },
+  total: { type: ['number', 'null'] },
+  message: { type: ['string', 'null'] },
+  percent: { type: ['integer', 'null'] },
+});
+
+const OPTIONAL = {
+  result_uri: text,
+  result_url: text,
+  result_bytes: whole,
+  queue_position: whole,
+  progress: PROGRESS,
+  eta_seconds: whole,
+  input_requests: { type: 'object' },
+  ...hints,
+};
+
+const DATA = object(
+  {
+    ...summary,
+    result: objectOrNull,
+    error: objectOrNull,
+    runs: whole,
+    attempts: whole,
+    ...OPTIONAL,
+  },
+  Object.keys(OPTIONAL),
+);
+
+export const STATUS: ToolConfig = {
+  title: 'Job status',
+  description: `Status of a job by its job_id, and its result once status is completed, or its error once status is failed. With wait_seconds: ${WAIT_SECONDS_MAX} it answers as soon as the job is final or asks for input, else after that time with the present state: call it again at once, without a pause. A result of more than 64 KiB is null here and given by result_uri and result_url. Works from any session of the same owner; returns no new job_id.`,
+  inputSchema: z.strictObject({
+    job_id: z.string().min(1, 'must not be empty').describe('The job_id that a tool returned.'),
+    wait_seconds: z
+      .number()
+      .min(0)
+      .max(WAIT_SECONDS_MAX)
+      .default(0)
+      .describe(`How long to wait for the end of the job. ${WAIT_SECONDS_MAX} is best.`),
+  }),
+  outputSchema: advertise(object({ data: DATA })),
+  annotations: LOOKS,
+};
+
+type Looking = Pick<JobTools, 'queue' | 'viewing' | 'caller'>;
+
+interface Wanted {
+  readonly job_id: string;
+  readonly wait_seconds: number;
+}
+
+export function statusHandler({ queue, viewing, caller }: Looking) {
+  return async (wanted: Wanted, context: ServerContext): Promise<CallToolResult> => {
+    const { who } = await caller(context);
+    const job = await queue.waits.until(wanted.job_id, {
+      who,
+      ms: wanted.wait_seconds * 1_000,
+      signal: context.mcpReq.signal,
+      onChange: progressNotices(context),
+    });
+    const view = jobView(job, viewing, isInLine(job) ? await queue.store.position(job.id) : null);
+    const answer = toToolResult({ data: view }) as CallToolResult;
+    const { result_uri, result_bytes = 0 } = view;
+    if (result_uri === undefined) return answer;
+    const link = linkBlock(job.tool, { result_uri, result_bytes });
+    return { ...answer, content: [...answer.content, link] };
+  };
+}
+
+/** A job that has begun is shown as running, even while it waits for its next turn. */
+function isInLine({ status, startedAt }: Job): boolean {
+  return status === 'queued' && startedAt === null;
+}

@@ -1,0 +1,157 @@
+/** Opening: a server that can be trusted, tables that are up to date, and what a pooler prevents. */
+import { once } from 'node:events';
+import type pg from 'pg';
+import { JobError } from '../../job/errors.ts';
+import { newLease } from '../../job/ids.ts';
+import type { Logger } from '../../job/log.ts';
+import type { Store } from '../store.ts';
+import { Database, patiently } from './database.ts';
+import { sqlState } from './errors.ts';
+import {
+  assertNotNewer,
+  connectToMigrate,
+  isCurrent,
+  migrate,
+  statusOf,
+  type Steps,
+} from './migrate.ts';
+import { PostgresStore } from './postgres-store.ts';
+
+export interface OpenOptions {
+  readonly steps: readonly Steps[];
+  /** Whether missing steps are applied; else they are an error. */
+  readonly mayMigrate: boolean;
+  readonly connectionsMax: number;
+  readonly inlineBytesMax: number;
+  readonly log: Logger;
+}
+
+const VERSION_MIN = 130_000;
+const NOTICE_MS = 1_000;
+/** What a pooler answers to a setting that it does not pass on. */
+const REFUSED_SETTING = '08P01';
+
+const SETTINGS = `SELECT current_setting('server_version_num')::int AS version,
+  current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
+  current_setting('synchronous_commit') AS synchronous_commit,
+  current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS standby`;
+
+interface Settings {
+  readonly version: number;
+  readonly fsync: string;
+  readonly full_page_writes: string;
+  readonly synchronous_commit: string;
+  readonly encoding: string;
+  readonly standby: boolean;
+}
+
+/** @throws JobError when the server cannot keep what it is given, or was migrated by a newer program */
+export async function openPostgres(url: string, options: OpenOptions): Promise<Store> {
+  const { steps, mayMigrate, connectionsMax, inlineBytesMax, log } = options;
+  const { client, isPooled } = await connect(url);
+  let database: Database | null = null;
+  try {
+    await assertSafe(client, log);
+    const status = await statusOf(client, steps);
+    assertNotNewer(status);
+    if (!isCurrent(status)) {
+      if (!mayMigrate) throw behind();
+      await migrate(client, steps);
+    }
+    database = Database.open({ url, connectionsMax, log }, isPooled);
+    if (isPooled) {
+      log.warn(
+        {},
+        'A pooler stands before PostgreSQL and refuses settings of the connection: single statements run without a timeout of the server.',
+      );
+    }
+    if (!(await hearsNotices(client, database))) {
+      log.warn(
+        {},
+        'Notices of PostgreSQL do not arrive (a pooler in transaction mode?): work, waits and cancels of other processes are found by looking each second.',
+      );
+    }
+    return await PostgresStore.start({ database, url, isPooled, inlineBytesMax, log });
+  } catch (error) {
+    await database?.close();
+    throw error;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** Run work on a connection that may take its time, such as a migration. */
+export async function withConnection<T>(
+  url: string,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const { client } = await connect(url);
+  try {
+    return await work(client);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function connect(url: string): Promise<{ client: pg.Client; isPooled: boolean }> {
+  assertAddress(url);
+  return await patiently(async () => {
+    try {
+      return { client: await connectToMigrate(url, false), isPooled: false };
+    } catch (error) {
+      if (sqlState(error) !== REFUSED_SETTING) throw error;
+      return { client: await connectToMigrate(url, true), isPooled: true };
+    }
+  });
+}
+
+/** The address may hold a password, so it is never repeated. */
+function assertAddress(url: string): void {
+  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return;
+  throw new JobError('INTERNAL_ERROR', {
+    message:
+      'The address of the database is not of the form postgres://user:password@host:port/database.',
+  });
+}
+
+async function assertSafe(client: pg.Client, log: Logger): Promise<void> {
+  const { rows } = await client.query<Settings>(SETTINGS);
+  const [found] = rows;
+  if (!found) throw new Error('the server does not tell its settings');
+  const problems = [
+    found.version < VERSION_MIN && `it is older than PostgreSQL 13`,
+    found.fsync !== 'on' && 'fsync is off, so a power cut destroys it',
+    found.full_page_writes !== 'on' && 'full_page_writes is off, so a power cut destroys it',
+    found.encoding !== 'UTF8' && `the database is encoded in ${found.encoding}, not UTF8`,
+    found.standby && 'it is a standby, which takes no writes',
+  ].filter((problem) => problem !== false);
+  if (problems.length > 0) {
+    throw new JobError('INTERNAL_ERROR', {
+      message: `PostgreSQL cannot be used safely: ${problems.join('; ')}.`,
+    });
+  }
+  if (found.synchronous_commit === 'off') {
+    log.warn(
+      {},
+      'synchronous_commit is off on this server; it is switched on for every transaction of ours.',
+    );
+  }
+}
+
+async function hearsNotices(client: pg.Client, database: Database): Promise<boolean> {
+  const channel = `probe_${newLease().replaceAll(/\W/g, '_').toLowerCase()}`;
+  await client.query(`LISTEN ${channel}`);
+  const heard = once(client, 'notification', { signal: AbortSignal.timeout(NOTICE_MS) });
+  const answers = heard.then(
+    () => true,
+    () => false,
+  );
+  await database.query('SELECT pg_notify(:channel, :payload)', { channel, payload: '' });
+  return await answers;
+}
+
+function behind(): JobError {
+  return new JobError('INTERNAL_ERROR', {
+    message: 'The tables of the database are not up to date. Run `mcp-async-jobs migrate apply`.',
+  });
+}

@@ -1,11 +1,9 @@
 /** The door to the embedded store. */
 import { resolve } from 'node:path';
-import type { DatabaseSync } from 'node:sqlite';
-import { JobError } from './job/errors.ts';
 import type { Logger } from './job/log.ts';
 import { SILENT } from './job/log.ts';
 import type { Migrations } from './store/migrations.ts';
-import { isFatal, openWriter, prepareFile } from './store/sqlite/connection.ts';
+import { openFirst } from './store/sqlite/connection.ts';
 import { migrate } from './store/sqlite/migrate.ts';
 import { JOBS_MIGRATIONS } from './store/sqlite/migrations.ts';
 import { SqliteStore } from './store/sqlite/sqlite-store.ts';
@@ -39,8 +37,7 @@ const OPEN_BUSY_MS = 5_000;
 export async function openStore(path: string, options: OpenStoreOptions = {}): Promise<Store> {
   const { migrations = [], isGuest = false, inlineBytesMax = 65_536, log = SILENT } = options;
   const file = resolve(path);
-  prepareFile(file);
-  const db = openFirst(file);
+  const db = openFirst(file, OPEN_BUSY_MS);
   try {
     migrate(db, [JOBS_MIGRATIONS, TEAM_MIGRATIONS, ...migrations]);
     return await SqliteStore.start({
@@ -51,19 +48,6 @@ export async function openStore(path: string, options: OpenStoreOptions = {}): P
     });
   } finally {
     db.close();
-  }
-}
-
-function openFirst(file: string): DatabaseSync {
-  try {
-    return openWriter(file, OPEN_BUSY_MS);
-  } catch (error) {
-    if (!isFatal(error)) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new JobError('INTERNAL_ERROR', {
-      message: `${file} cannot be used: ${why}. Name another file, or restore this one from a backup.`,
-      cause: error,
-    });
   }
 }
 

@@ -20,7 +20,7 @@ const SOURCE_FILES_MIN = 10;
 const FILE_LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 70;
 
-const DOORS = ['index', 'sqlite', 'worker', 'mcp', 'http', 'client', 'testing'].map(
+const DOORS = ['index', 'sqlite', 'postgres', 'worker', 'mcp', 'http', 'client', 'testing'].map(
   (door) => `src/${door}.ts`,
 );
 
@@ -42,6 +42,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
   'src/index.ts': ['job', 'queue', 'store', 'team'],
   'src/sqlite.ts': ['store', 'team', 'job'],
+  'src/postgres.ts': ['store', 'team', 'job'],
   'src/worker.ts': ['worker', 'job'],
   'src/mcp.ts': ['mcp', 'team', 'job'],
   'src/http.ts': ['http', 'team', 'job'],
@@ -58,11 +59,14 @@ const ONLY_FROM: Readonly<Record<string, readonly string[]>> = {
     'src/cli/',
     'src/http/',
   ],
+  'src/store/postgres/': ['src/postgres.ts', 'src/team/postgres/'],
 };
 
 /** Packages that only these files and folders may import. */
 const PACKAGE_HOMES: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['/sqlite/'],
+  pg: ['/postgres/'],
+  'pg-boss': ['/postgres/'],
   commander: ['src/cli/'],
 };
 

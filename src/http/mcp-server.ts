@@ -1,55 +1,93 @@
-/**
- * One server instance of the SDK with every tool on it: for one HTTP request, or for one stdio
- * connection. Both are made here, so that both offer the same.
- */
-import type { McpServer, ServerContext } from '@modelcontextprotocol/server';
-import { registerJobTools, type Caller } from '../mcp/job-tools.ts';
+/** The server instance that answers one request, or one session of the 2025 revisions. */
+import type {
+  AuthInfo,
+  McpRequestContext,
+  McpServer,
+  ServerContext,
+  ServerNotifier,
+} from '@modelcontextprotocol/server';
 import type { Viewing } from '../mcp/job-view.ts';
 import { JobsMcpServer } from '../mcp/jobs-mcp-server.ts';
-import type { Answering } from '../mcp/tool-answer.ts';
+import { registerSurfaces } from '../mcp/surfaces.ts';
 import type { QueueContext } from '../queue/context.ts';
+import type { Identity } from '../team/identify.ts';
+import { retryAfterSeconds } from './envelope.ts';
 import type { ToolContext } from './options.ts';
 
-export interface McpServerParts {
+/** One request that has passed the gate. */
+export interface Call {
+  readonly who: Identity;
+  readonly requestId: string;
+  /** Who it is now, for answers that take long; null when the credential is no longer valid. */
+  readonly again: () => Promise<Identity | null>;
+  /** Seconds after which a refused call may be sent again, when a tool was refused for that. */
+  retryAfter?: number;
+}
+
+export interface McpServerOptions {
   readonly queue: QueueContext;
   readonly viewing: Viewing;
   readonly name: string;
   readonly version: string;
   readonly publicUrl: string;
   readonly docsUrl: string;
+  readonly requiredAbility: string | null;
+  /** What the application's abilities allow, by their name. */
+  readonly abilities: Readonly<Record<string, string>>;
   /** Registers the application's own tools. */
   readonly tools: ((mcp: McpServer, context: ToolContext) => void) | null;
-}
-
-/** Who is behind the instance. */
-export interface Behind {
-  /** As it was when the instance was made; the application's own tools act for it. */
-  readonly made: Caller;
-  /** Who sent a call, as it is now. */
-  readonly caller: (context: ServerContext) => Promise<Caller> | Caller;
-  readonly requestId: (context: ServerContext) => string;
-  readonly onRefused?: Answering['onRefused'];
 }
 
 const INSTRUCTIONS =
   'Tools that return a job_id only queue the work. Call get_job_status with that job_id and wait_seconds: 25, again and again without a pause, until status is completed or failed; then read result or error. A job outlives the session: list_jobs finds a job_id again.';
 
-export function makeMcpServer(parts: McpServerParts, behind: Behind): McpServer {
-  const { queue, viewing, publicUrl, docsUrl, name, version, tools } = parts;
+const CAPABILITIES = { tools: { listChanged: false }, resources: { listChanged: false } };
+
+export interface Serving {
+  readonly notify: ServerNotifier;
+  /** The SDK hands the `AuthInfo` on as it is, in both eras, to the factory and to every handler. */
+  readonly calls: WeakMap<AuthInfo, Call>;
+}
+
+export function makeServer(
+  { authInfo, era }: McpRequestContext,
+  { calls, notify }: Serving,
+  options: McpServerOptions,
+): McpServer {
+  const { queue, viewing, publicUrl, docsUrl, name, version, tools } = options;
+  const first = authInfo && calls.get(authInfo);
+  if (first === undefined) throw new Error('An MCP request reached the factory past the gate.');
   const { log, store, settings } = queue;
-  const { made, caller, requestId, onRefused } = behind;
+  // Within a session every request is a call of its own.
+  const callOf = ({ http }: ServerContext): Call =>
+    (http?.authInfo && calls.get(http.authInfo)) ?? first;
   const mcp = new JobsMcpServer(
     { name, version },
-    { capabilities: { tools: { listChanged: false } }, instructions: INSTRUCTIONS },
-    (context) => ({ requestId: requestId(context), docsUrl, log, ...(onRefused && { onRefused }) }),
+    { capabilities: CAPABILITIES, instructions: INSTRUCTIONS },
+    (context) => {
+      const call = callOf(context);
+      return {
+        requestId: call.requestId,
+        docsUrl,
+        log,
+        onRefused: ({ code, context: facts }) => {
+          if (code === 'RATE_LIMITED') call.retryAfter = retryAfterSeconds(facts);
+        },
+      };
+    },
   );
-  registerJobTools({
-    mcp,
-    queue,
-    viewing,
-    caller,
-    register: (tool, config, run) => mcp.registerTool(tool, config, run),
-  });
-  tools?.(mcp, { ...made, store, publicUrl, settings, log });
+  const { requiredAbility, abilities } = options;
+  registerSurfaces(
+    {
+      mcp,
+      queue,
+      viewing,
+      caller: callOf,
+      register: (tool, config, run) => mcp.registerTool(tool, config, run),
+    },
+    { era, requiredAbility, abilities },
+  );
+  const { who, requestId } = first;
+  tools?.(mcp, { who, store, publicUrl, settings, requestId, log, notify });
   return mcp;
 }

@@ -4,9 +4,11 @@
  * Ids sort by creation, so an index that ends in `id` also orders by time.
  */
 import type { Migrations } from '../../index.ts';
+import { ACCESS_CODE_STEPS } from '../postgres/migrations.ts';
 
 export const ACCESS_CODE_MIGRATIONS: Migrations = {
   namespace: 'access-codes',
+  postgres: ACCESS_CODE_STEPS,
   sqlite: [
     `CREATE TABLE projects (
       id TEXT NOT NULL PRIMARY KEY,

@@ -37,8 +37,27 @@ export function isFull(error: unknown): boolean {
   return sqliteCode(error) === FULL;
 }
 
+/**
+ * The first connection of a process: the file is made when it is missing.
+ *
+ * @throws JobError when the path, the file system or the file cannot be used
+ */
+export function openFirst(path: string, busyMs: number): DatabaseSync {
+  prepareFile(path);
+  try {
+    return openWriter(path, busyMs);
+  } catch (error) {
+    if (!isFatal(error)) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new JobError('INTERNAL_ERROR', {
+      message: `${path} cannot be used: ${why}. Name another file, or restore this one from a backup.`,
+      cause: error,
+    });
+  }
+}
+
 /** Make the file when it is missing, readable by its owner alone; refuse where SQLite is unsafe. */
-export function prepareFile(path: string): void {
+function prepareFile(path: string): void {
   try {
     if (NETWORK_FILE_SYSTEMS.includes(statfsSync(dirname(path)).type)) {
       throw new JobError('INTERNAL_ERROR', {

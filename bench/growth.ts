@@ -10,7 +10,7 @@ import { fill, type Rows } from './fill.ts';
 import { atMost, type Bench, type Finding } from './finding.ts';
 import { withFolder } from './folder.ts';
 import { newJob, WHO } from './new-job.ts';
-import { alternate, both, median, ratio, timed } from './statistics.ts';
+import { alternate, both, median, ratio, short, timed } from './statistics.ts';
 
 const TOOL = 'trivial';
 const POLLED = 1_000;
@@ -22,7 +22,8 @@ type Figures = Record<'submit' | 'claim' | 'poll' | 'list', number>;
 
 export const growth: Bench = async ({ pairs, quick }) =>
   withFolder(async (folder) => {
-    const full = await filled(join(folder, 'full.db'), quick ? QUICK : FULL);
+    const many = quick ? QUICK : FULL;
+    const full = await filled(join(folder, 'full.db'), many);
     const empty = await filled(join(folder, 'empty.db'), EMPTY);
     const rounds = quick ? 50 : 300;
     const found = await alternate(
@@ -34,7 +35,7 @@ export const growth: Bench = async ({ pairs, quick }) =>
     await empty.close();
     return (['submit', 'claim', 'poll', 'list'] as const).map((verb): Finding => {
       const figure = (of: Figures) => of[verb];
-      const what = `${verb}, 1,100,000 rows : 1,000, p50`;
+      const what = `${verb}, ${short(many.queued + many.finished)} rows : 1,000, p50`;
       const measured = ratio(found, figure);
       const detail = both(found, figure, 'ms');
       return { bench: 'growth', what, measured, unit: 'x', bar: atMost(1.2), detail };

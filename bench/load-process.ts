@@ -11,7 +11,6 @@ interface Line {
   received: string;
   /** When the request that is out was due. */
   dueAt: number;
-  isOut: boolean;
 }
 
 /** Length of the whole answer, or null while it is not complete. */
@@ -33,7 +32,7 @@ async function open(port: number, count: number): Promise<Line[]> {
     const socket = connect({ host: '127.0.0.1', port, noDelay: true });
     await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     socket.setEncoding('latin1');
-    lines.push({ socket, received: '', dueAt: 0, isOut: false });
+    lines.push({ socket, received: '', dueAt: 0 });
   }
   return lines;
 }
@@ -74,20 +73,23 @@ async function run(load: Load): Promise<LoadResult> {
   let sent = 0;
   const startedAt = performance.now();
   const dueAt = (n: number) => startedAt + (n * 1_000) / (load.perSecond ?? Infinity);
-  const send = (line: Line): void => {
-    const at = performance.now();
-    if (line.isOut || sent >= load.count || dueAt(sent) > at) return;
-    line.isOut = true;
-    line.received = '';
-    // At a fixed rate the wait for a free connection counts too.
-    line.dueAt = load.perSecond === undefined ? at : dueAt(sent);
-    line.socket.write(requests[sent % requests.length] ?? '');
-    sent += 1;
+  // In turn, so that none is idle for so long that the server closes it.
+  const idle = [...lines];
+  const sendDue = (): void => {
+    for (let at = performance.now(); idle.length > 0 && sent < load.count; at = performance.now()) {
+      if (dueAt(sent) > at) return;
+      const line = idle.shift();
+      if (!line) return;
+      line.received = '';
+      // At a fixed rate the wait for a free connection counts too.
+      line.dueAt = load.perSecond === undefined ? at : dueAt(sent);
+      line.socket.write(requests[sent % requests.length] ?? '');
+      sent += 1;
+    }
   };
   await new Promise<void>((resolve, reject) => {
     const late = setTimeout(() => reject(new Error('the load took longer than 120 s')), 120_000);
-    const ticking =
-      load.perSecond === undefined ? undefined : setInterval(() => lines.forEach(send), 1);
+    const ticking = load.perSecond === undefined ? undefined : setInterval(sendDue, 1);
     const done = (error?: Error) => {
       clearTimeout(late);
       clearInterval(ticking);
@@ -99,17 +101,17 @@ async function run(load: Load): Promise<LoadResult> {
         line.received += chunk;
         if (!isComplete(line.received)) return;
         latencies.push(performance.now() - line.dueAt);
-        line.isOut = false;
         if (!isGood(line.received)) return done(new Error(`a bad answer: ${line.received}`));
         const id = load.keepJobIds === true ? /mjb_[0-9A-Z]{26}/.exec(line.received)?.[0] : null;
         if (id) jobIds.push(id);
+        idle.push(line);
         if (latencies.length === load.count) done();
-        else send(line);
+        else sendDue();
       });
       line.socket.on('error', done);
       line.socket.on('close', () => done(new Error('the server closed a connection')));
-      send(line);
     }
+    sendDue();
   });
   const seconds = (performance.now() - startedAt) / 1_000;
   for (const { socket } of lines) socket.removeAllListeners('close').destroy();

@@ -33,7 +33,8 @@ export async function startProduct(db: string, more: readonly string[] = []): Pr
   const child = spawn(process.execPath, [...COMMAND, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  process.once('exit', () => child.kill('SIGKILL'));
+  const end = () => child.kill('SIGKILL');
+  process.once('exit', end);
   const line = await Promise.race([
     once(createInterface({ input: child.stdout }), 'line').then(([first]) => first as string),
     once(child, 'exit').then(([code]) => {
@@ -48,6 +49,7 @@ export async function startProduct(db: string, more: readonly string[] = []): Pr
       const gone = once(child, 'exit');
       child.kill('SIGTERM');
       await gone;
+      process.off('exit', end);
     },
   };
 }

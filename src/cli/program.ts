@@ -6,6 +6,7 @@ import { callCommand } from './commands/call.ts';
 import { codesCommand } from './commands/codes.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { startCommand } from './commands/start.ts';
+import { stdioCommand } from './commands/stdio.ts';
 import { tokenCommand } from './commands/token.ts';
 import { watchCommand } from './commands/watch.ts';
 import { workerCommand } from './commands/worker.ts';
@@ -21,7 +22,7 @@ export function program(): Command {
     .addHelpText(
       'after',
       `
-Administration opens the database (start, worker, token); the other commands speak to a running
+Administration opens the database (start, stdio, worker, token); the other commands speak to a running
 server by --url and --token.
 
 Examples:
@@ -32,7 +33,14 @@ Examples:
 ${ENVIRONMENT_HELP}
 ${EXIT_CODES_HELP}`,
     );
-  const commands = [startCommand, workerCommand, tokenCommand, callCommand, jobsCommand];
+  const commands = [
+    startCommand,
+    stdioCommand,
+    workerCommand,
+    tokenCommand,
+    callCommand,
+    jobsCommand,
+  ];
   for (const make of [...commands, watchCommand, codesCommand]) command.addCommand(make());
   throwInsteadOfExit(command);
   return command;

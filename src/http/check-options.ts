@@ -13,6 +13,7 @@ const NUMBERS = {
   maxOutstanding: { fallback: 1_000, min: 0, max: 10_000_000 },
   idempotencyTtlMs: { fallback: 86_400_000, min: 1_000, max: 2_592_000_000 },
   retentionMs: { fallback: 2_592_000_000, min: 1_000, max: 315_360_000_000 },
+  maxSubscriptions: { fallback: 10_000, min: 0, max: 100_000 },
   maxBodyBytes: { fallback: 1_048_576, min: 1_024, max: 104_857_600 },
   workers: { fallback: 1, min: 0, max: 64 },
   concurrency: { fallback: 1, min: 1, max: 1_000 },
@@ -21,7 +22,7 @@ const NUMBERS = {
 
 const TEXTS = ['name', 'version', 'host', 'requiredAbility'] as const;
 const LISTS = ['allowHosts', 'allowOrigins'] as const;
-const FLAGS = ['trustProxy', 'inProcess'] as const;
+const FLAGS = ['trustProxy', 'inProcess', 'sessionful'] as const;
 const FUNCTIONS = ['tools', 'routes', 'maintain'] as const;
 const OTHERS = ['jobs', 'db', 'identify', 'publicUrl', 'migrations', 'settings', 'log'] as const;
 const KNOWN: readonly string[] = [
@@ -44,6 +45,8 @@ export interface CheckedOptions extends Numbers, Pick<ServeOptions, 'jobs' | 'db
   /** Null: to be made of the host and the port that was taken. */
   readonly publicUrl: string | null;
   readonly requiredAbility: string | null;
+  readonly abilities: Readonly<Record<string, string>>;
+  readonly sessionful: boolean;
   readonly tools: NonNullable<ServeOptions['tools']> | null;
   readonly routes: NonNullable<ServeOptions['routes']> | null;
   readonly maintain: NonNullable<ServeOptions['maintain']> | null;
@@ -70,6 +73,8 @@ export function checkOptions(options: ServeOptions): CheckedOptions {
     host: options.host ?? '127.0.0.1',
     publicUrl: options.publicUrl?.replace(/\/+$/, '') ?? null,
     requiredAbility: options.requiredAbility ?? null,
+    abilities: options.abilities ?? {},
+    sessionful: options.sessionful ?? false,
     tools: options.tools ?? null,
     routes: options.routes ?? null,
     maintain: options.maintain ?? null,

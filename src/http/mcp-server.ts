@@ -6,6 +6,7 @@ import type {
   ServerContext,
   ServerNotifier,
 } from '@modelcontextprotocol/server';
+import type { Caller } from '../mcp/job-tools.ts';
 import type { Viewing } from '../mcp/job-view.ts';
 import { JobsMcpServer } from '../mcp/jobs-mcp-server.ts';
 import { registerSurfaces } from '../mcp/surfaces.ts';
@@ -49,18 +50,38 @@ export interface Serving {
   readonly calls: WeakMap<AuthInfo, Call>;
 }
 
+/** For a request over HTTP, or a session of them. */
 export function makeServer(
-  { authInfo, era }: McpRequestContext,
+  { authInfo, era }: Pick<McpRequestContext, 'authInfo' | 'era'>,
   { calls, notify }: Serving,
   options: McpServerOptions,
 ): McpServer {
-  const { queue, viewing, publicUrl, docsUrl, name, version, tools } = options;
   const first = authInfo && calls.get(authInfo);
   if (first === undefined) throw new Error('An MCP request reached the factory past the gate.');
-  const { log, store, settings } = queue;
   // Within a session every request is a call of its own.
   const callOf = ({ http }: ServerContext): Call =>
     (http?.authInfo && calls.get(http.authInfo)) ?? first;
+  return serverFor({ era, first, callOf, caller: callOf, notify }, options);
+}
+
+/** Whom an instance serves. */
+export interface Served {
+  readonly era: McpRequestContext['era'];
+  /** Who it was made for; the application's own tools act for him. */
+  readonly first: Call;
+  readonly callOf: (context: ServerContext) => Call;
+  /** Who sent a call, as it is now. */
+  readonly caller: (context: ServerContext) => Promise<Caller> | Caller;
+  readonly notify: ServerNotifier;
+}
+
+/** The one place where everything is put on a server, whatever carries its messages. */
+export function serverFor(
+  { era, first, callOf, caller, notify }: Served,
+  options: McpServerOptions,
+): McpServer {
+  const { queue, viewing, publicUrl, docsUrl, name, version, tools } = options;
+  const { log, store, settings } = queue;
   const mcp = new JobsMcpServer(
     { name, version },
     { capabilities: CAPABILITIES, instructions: INSTRUCTIONS },
@@ -82,7 +103,7 @@ export function makeServer(
       mcp,
       queue,
       viewing,
-      caller: callOf,
+      caller,
       register: (tool, config, run) => mcp.registerTool(tool, config, run),
     },
     { era, requiredAbility, abilities },

@@ -1,4 +1,4 @@
-import type { McpServer } from '@modelcontextprotocol/server';
+import type { McpServer, ServerNotifier } from '@modelcontextprotocol/server';
 import type { Hono } from 'hono';
 import type { Logger } from '../job/log.ts';
 import type { Who } from '../job/who.ts';
@@ -15,6 +15,8 @@ export interface ToolContext {
   readonly settings: unknown;
   readonly requestId: string;
   readonly log: Logger;
+  /** Tells 2026-07-28 clients that listen of changed tools, prompts and resources. */
+  readonly notify: ServerNotifier;
 }
 
 /** What a route of the application is given, once. */
@@ -39,6 +41,8 @@ export interface ServeOptions {
   readonly version?: string;
   /** Ability without which no MCP request is served. Default none. */
   readonly requiredAbility?: string;
+  /** What the application's own abilities allow, by their name: listed as a resource. Default none. */
+  readonly abilities?: Readonly<Record<string, string>>;
   /** Register synchronous tools with plain `mcp.registerTool`. Called for each request. */
   readonly tools?: (mcp: McpServer, context: ToolContext) => void;
   /** Add plain Hono routes. Called once. */
@@ -72,6 +76,13 @@ export interface ServeOptions {
   readonly idempotencyTtlMs?: number;
   /** Final jobs are kept this long after completion, in milliseconds. Default 2,592,000,000 (30 days). */
   readonly retentionMs?: number;
+  /** Streams of `subscriptions/listen` with task ids that may be open at once. Default 10,000; 0..100,000. */
+  readonly maxSubscriptions?: number;
+  /**
+   * Give clients of the 2025 revisions sessions, kept in the memory of this process, and with them
+   * a way from the server to the client. Default false: every request stands alone.
+   */
+  readonly sessionful?: boolean;
   /** Largest request body, in bytes. Default 1,048,576. */
   readonly maxBodyBytes?: number;
   /** Worker processes to supervise; 0 runs none. Default 1; 0..64. */

@@ -8,3 +8,11 @@
 export function neighbourUrl(from: string, path: string): URL {
   return new URL(`${path}.${from.endsWith('.ts') ? 'ts' : 'js'}`, from);
 }
+
+/**
+ * Options of Node that threads and processes of ours take over from this one: all but what says
+ * how the text on its command line is to be read.
+ */
+export function inheritedOptions(): string[] {
+  return process.execArgv.filter((option) => !option.startsWith('--input-type'));
+}

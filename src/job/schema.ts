@@ -26,14 +26,16 @@ export function jsonSchemaOf(schema: Schema, side: 'input' | 'output', what: str
       `${what} has no JSON Schema. Use a Standard Schema that can make one (zod 4.2 or later, ArkType, Valibot through @valibot/to-json-schema).`,
     );
   }
-  const { $schema: _, ...json } = convert({ target: 'draft-2020-12' }) as Record<string, Json>;
+  const { $schema, ...json } = convert({ target: 'draft-2020-12' }) as Record<string, Json>;
   if (json['type'] !== undefined && json['type'] !== 'object') {
     throw new TypeError(
       `${what} describes ${JSON.stringify(json['type'])}. Wrap it in an object schema.`,
     );
   }
   const closed = side === 'input' && isPlainObject(json) ? { additionalProperties: false } : {};
-  return { type: 'object', ...closed, ...json };
+  // Libraries add the dialect to every schema; only one written by hand says it on purpose.
+  const byHand = schema['~standard'].vendor === 'mcp' && $schema !== undefined && { $schema };
+  return { ...byHand, type: 'object', ...closed, ...json };
 }
 
 /** An object schema that lists its members itself, so that a stranger among them can be named. */

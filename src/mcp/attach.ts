@@ -6,8 +6,9 @@ import { SILENT, type Logger } from '../job/log.ts';
 import type { QueueContext } from '../queue/context.ts';
 import { Waits } from '../queue/wait.ts';
 import type { Identify } from '../team/identify.ts';
-import { registerJobTools } from './job-tools.ts';
-import { receiveAnyArguments } from './tool-call-seam.ts';
+import type { JobTools } from './job-tools.ts';
+import { registerSurfaces } from './surfaces.ts';
+import { takeToolCalls } from './tool-call-seam.ts';
 import { wireTool } from './tool.ts';
 
 export interface AttachOptions {
@@ -24,6 +25,11 @@ export interface AttachOptions {
   readonly maxOutstanding?: number;
   /** How long an idempotency key is remembered, in milliseconds. Default 86,400,000 (1 day). */
   readonly idempotencyTtlMs?: number;
+  /**
+   * How long final jobs are kept after completion, in milliseconds; clients of tasks are told.
+   * Default 2,592,000,000 (30 days).
+   */
+  readonly retentionMs?: number;
   readonly log?: Logger;
 }
 
@@ -32,15 +38,15 @@ const known = new WeakMap<object, ReadonlyMap<string, AnyDefinition>>();
 const waiting = new WeakMap<AttachOptions['store'], Waits>();
 
 /**
- * Put the job tools on an `McpServer` of your own: a tool for each definition, `get_job_status`
- * and `list_jobs`. Your own tools stay as they are. Call it in your server's factory, once per
+ * Put the job tools on an `McpServer` of your own: a tool for each definition, those that look at
+ * jobs and act on them, MCP Tasks and the resources. Your own tools stay as they are. Call it in your server's factory, once per
  * instance, before it is connected.
  *
  * @throws TypeError when there is no definition
  */
 export function attach(mcp: McpServer, options: AttachOptions): void {
   const { store, identify, publicUrl = '', log = SILENT, settings, maxOutstanding } = options;
-  const { idempotencyTtlMs = 86_400_000 } = options;
+  const { idempotencyTtlMs = 86_400_000, retentionMs = 2_592_000_000 } = options;
   const definitions = definitionsIn(options.jobs);
   const docsUrl = `${publicUrl}/errors`;
   const requestIds = new WeakMap<AbortSignal, string>();
@@ -50,7 +56,8 @@ export function attach(mcp: McpServer, options: AttachOptions): void {
     return id;
   };
   const names = new Set<unknown>();
-  registerJobTools({
+  const tools: JobTools = {
+    mcp,
     queue: {
       store,
       definitions,
@@ -60,11 +67,12 @@ export function attach(mcp: McpServer, options: AttachOptions): void {
       waits: waitsOf(store),
       log,
     },
-    viewing: { definitions, publicUrl, docsUrl, servesResults: false },
+    viewing: { definitions, publicUrl, docsUrl, servesResults: false, retentionMs },
     caller: async (context) => {
-      const who = await identify(context.http?.req ?? null);
+      const again = async () => identify(context.http?.req ?? null);
+      const who = await again();
       if (who === null) throw new JobError('AUTHENTICATION_REQUIRED');
-      return { who, requestId: requestId(context) };
+      return { who, requestId: requestId(context), again };
     },
     register: (name, config, handler) => {
       const answering = (context: ServerContext) => ({
@@ -73,11 +81,12 @@ export function attach(mcp: McpServer, options: AttachOptions): void {
         log,
       });
       const wired = wireTool(name, { config, handler }, answering);
-      mcp.registerTool(name, wired.config, wired.handler);
       names.add(name);
+      return mcp.registerTool(name, wired.config, wired.handler);
     },
-  });
-  receiveAnyArguments(mcp.server, (name) => names.has(name));
+  };
+  registerSurfaces(tools, { era: null, requiredAbility: null, abilities: {} });
+  takeToolCalls(mcp.server, (name) => names.has(name));
 }
 
 function waitsOf(store: AttachOptions['store']): Waits {

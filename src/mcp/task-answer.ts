@@ -12,15 +12,11 @@ import { replaceAnswer, sentTo } from './tool-call-seam.ts';
 /**
  * Refuse a client without Tasks where the definition wants them.
  *
- * @throws MissingRequiredClientCapabilityError
+ * @throws MissingRequiredClientCapabilityError, which the caller gets as a JSON-RPC error
  */
 export function demandTasks({ requiresTasks }: AnyDefinition, context: ServerContext): void {
   if (!requiresTasks || declaresTasks(context)) return;
   if (!isModern(context) && sentTo(context)?.wantsTask) return;
-  // The SDK would make the tool's answer of it; told again behind the SDK, it stays the error.
-  replaceAnswer(context, () => {
-    throw tasksRequired();
-  });
   throw tasksRequired();
 }
 

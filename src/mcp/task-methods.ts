@@ -33,7 +33,8 @@ export function registerTaskMethods(tools: JobTools): void {
         throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
       }
       if (isModern(context) && !declaresTasks(context)) throw tasksRequired();
-      return await answered(tools, context, (caller) => serve(given as Params, caller, context));
+      const work = (caller: Caller) => serve(given as Params, caller, context);
+      return (await answered(tools, context, work)) as Record<string, unknown>;
     });
   };
   on(

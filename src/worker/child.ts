@@ -7,7 +7,7 @@ import { Worker as Thread } from 'node:worker_threads';
 import { definitionsOf } from '../job/definition.ts';
 import { JobError } from '../job/errors.ts';
 import type { Logger } from '../job/log.ts';
-import { neighbourUrl } from '../job/module-url.ts';
+import { inheritedOptions, neighbourUrl } from '../job/module-url.ts';
 import type { WorkStore } from '../store/store.ts';
 import { GRACE_MS, type ToGuardian } from './guardian-thread.ts';
 import type { FromChild, RemoteVerb, ToChild } from './messages.ts';
@@ -21,6 +21,7 @@ const guardian = new Thread(neighbourUrl(import.meta.url, './guardian-thread'), 
   // Told, not looked up: a supervisor that died during the start would never be missed.
   workerData: { supervisor: Number(process.argv[2]) },
   resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
+  execArgv: inheritedOptions(),
   name: 'guardian',
 });
 guardian.unref();

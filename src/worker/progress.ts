@@ -19,7 +19,10 @@ export function boundedProgress(done: unknown, total: unknown, message: unknown)
     done: amount(done),
     total: whole === 0 ? null : whole,
     // Cut first, so that a text of megabytes costs nothing; a pair of surrogates may be split by it.
-    message: typeof message === 'string' ? printable(message.slice(0, 2 * MESSAGE_MAX), MESSAGE_MAX) : null,
+    message:
+      typeof message === 'string'
+        ? printable(message.slice(0, 2 * MESSAGE_MAX), MESSAGE_MAX)
+        : null,
   };
 }
 

@@ -16,6 +16,7 @@ import { whyNotJson, type Json } from '../job/json.ts';
 import type { Logger } from '../job/log.ts';
 import { parseInput } from '../job/schema.ts';
 import { ask, complete, fail, faulted, handBack, type Change } from '../job/transitions.ts';
+import { boundedError } from './bounded-error.ts';
 import { boundedProgress } from './progress.ts';
 
 /** Why a run was told to stop before its handler had ended. */
@@ -46,7 +47,7 @@ export async function runJob(job: Job, options: RunOptions): Promise<Change | nu
     if (stop.aborted) return stopped(job, stop.reason as StopReason, definition);
     if (error instanceof JobError) {
       log.info({ code: error.code }, 'the handler ended the job');
-      return fail(job, error, error.code === 'RESULT_INVALID');
+      return fail(job, boundedError(error), error.code === 'RESULT_INVALID');
     }
     log.warn({ error: describe(error) }, 'the handler failed');
     return faulted(job, 'ATTEMPTS_EXHAUSTED', definition.backoff);

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { monotonic } from '../job/clock.ts';
 import { JobError } from '../job/errors.ts';
 import { newId } from '../job/ids.ts';
-import { neighbourUrl } from '../job/module-url.ts';
+import { inheritedOptions, neighbourUrl } from '../job/module-url.ts';
 import { identityOf } from '../store/process-identity.ts';
 import type { Claimed, ClaimRequest } from '../store/store.ts';
 import { changesAfterDeath } from './blame.ts';
@@ -46,6 +46,7 @@ export class WorkerProcess {
       fileURLToPath(neighbourUrl(import.meta.url, './child')),
       [String(process.pid)],
       {
+        execArgv: inheritedOptions(),
         serialization: 'advanced',
         // What a handler prints must not mix with what the server prints for programs.
         stdio: ['ignore', 2, 2, 'ipc'],

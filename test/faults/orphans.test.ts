@@ -40,6 +40,9 @@ describe('orphans', { concurrency: 2 }, () => {
       const script = startScript(t, ENGINE, { folder, workers: 2 } satisfies EngineOptions);
       const { pids } = (await script.said('open')) as unknown as { pids: number[] };
       assert.equal(pids.length, 2);
+      t.after(() => {
+        for (const pid of pids.filter(isAlive)) process.kill(pid, 'SIGKILL');
+      });
       await new Promise((resolve) => setTimeout(resolve, waitMs));
       script.kill('SIGKILL');
       await until('both are gone', () => !pids.some(isAlive), { ms: 4_000 });
@@ -81,6 +84,26 @@ describe('zombies', { concurrency: 2 }, () => {
     );
     assert.equal((await works.ended(await works.submit('quick'))).status, 'completed');
     assert.deepEqual(await works.get(id), job);
+    await assertNothingLost(works.store, [id]);
+  });
+
+  test('a sleeper that ends its run while its heir is still at it is refused', async (t) => {
+    const works = await startWorks(t, { workers: 2, leaseMs: 400 });
+    const id = await works.submit('gated', 'race');
+    const { pid } = await works.marked('began', 'race');
+    process.kill(pid, 'SIGSTOP');
+    const heir = await until('another has taken over', () =>
+      works.marks('race').find((mark) => mark.pid !== pid),
+    );
+    process.kill(heir.pid, 'SIGSTOP');
+    writeFileSync(join(works.folder, 'race'), '');
+    process.kill(pid, 'SIGCONT');
+    const isDropped = () =>
+      works.log.some(({ message, fields }) => /moved on/.test(message) && fields['pid'] === pid);
+    const isStopped = () => works.marks('race', 'stopped').some((mark) => mark.pid === pid);
+    await until('the sleeper is refused', () => isDropped() || isStopped(), { ms: 5_000 });
+    process.kill(heir.pid, 'SIGCONT');
+    assert.equal((await works.ended(id)).attempts, 0);
     await assertNothingLost(works.store, [id]);
   });
 

@@ -49,7 +49,11 @@ describe('worker processes', { concurrency: 6 }, () => {
     const second = first === 'suspect' ? 'other' : 'suspect';
     await new Promise((resolve) => setTimeout(resolve, 300));
     assert.deepEqual([works.marks(second).length, works.marks('fresh').length], [1, 0]);
-    for (const key of [first, second, 'fresh']) writeFileSync(join(works.folder, key), '');
+    writeFileSync(join(works.folder, first), '');
+    await until('the other is run again', () => works.marks(second).length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(works.marks('fresh').length, 0, 'the second suspect had company');
+    for (const key of [second, 'fresh']) writeFileSync(join(works.folder, key), '');
     for (const id of [suspect, other, fresh]) {
       const job = await works.ended(id);
       assert.deepEqual([job.status, job.attempts], ['completed', 0]);

@@ -63,16 +63,18 @@ function addressOptions(): Option[] {
       max: 65_535,
       fallback: 3_000,
     }),
-    new Option(
-      '--public-url <url>',
-      'absolute address that clients use; default http://host:port',
-    ).argParser(publicUrl),
+    publicUrlOption('; default http://host:port'),
     listOption('--allow-host <name>', 'a further Host that is answered; may be repeated'),
     listOption('--allow-origin <origin>', 'a further Origin that is answered; may be repeated'),
     new Option('--trust-proxy', 'take the address of a client from X-Forwarded-For'),
     new Option('--test', 'accept tokens of the test environment (mpt_test_...), and no others'),
   ];
 }
+
+export const publicUrlOption = (fallback = ''): Option =>
+  new Option('--public-url <url>', `absolute address that clients use${fallback}`).argParser(
+    publicUrl,
+  );
 
 /** Options of everything that runs workers. */
 export function workOptions(workersMin = 0): Option[] {
@@ -109,13 +111,16 @@ function limitOptions(): Option[] {
       max: 1_000_000,
       fallback: 120,
     }),
-    numberOption('--max-outstanding <n>', 'open jobs of a team; 0 is off', {
-      min: 0,
-      max: 10_000_000,
-      fallback: 1_000,
-    }),
+    maxOutstandingOption(),
   ];
 }
+
+export const maxOutstandingOption = (): Option =>
+  numberOption('--max-outstanding <n>', 'open jobs of a team; 0 is off', {
+    min: 0,
+    max: 10_000_000,
+    fallback: 1_000,
+  });
 
 function publicUrl(text: string): string {
   const { search, hash, href } = httpUrl(text);

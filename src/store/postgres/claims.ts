@@ -32,6 +32,8 @@ interface Round {
 export class Claims {
   readonly #options: ClaimsOptions;
   #servedLast = '';
+  /** Whether there was as much to claim as was asked for: then there is more, most likely. */
+  #isBusy = false;
 
   constructor(options: ClaimsOptions) {
     this.#options = options;
@@ -51,7 +53,13 @@ export class Claims {
       jobs.push(...found.jobs);
       if (!found.isShort) break;
     }
-    return { jobs: await this.#withInputs(jobs), nextDueMs: await this.#nextDueMs(request.tools) };
+    const isFull = jobs.length >= request.limit;
+    this.#isBusy = isFull;
+    return {
+      jobs: await this.#withInputs(jobs),
+      // A worker without a free slot asks again when it has one.
+      nextDueMs: isFull ? null : await this.#nextDueMs(request.tools),
+    };
   }
 
   async #round(request: ClaimRequest): Promise<Round> {
@@ -70,6 +78,8 @@ export class Claims {
    * Stops before a job that has to wait to be alone.
    */
   async #shares({ tools, limit, idle }: ClaimRequest): Promise<ReadonlyMap<string, number>> {
+    const [only] = tools;
+    if (tools.length === 1 && only !== undefined && this.#isBusy) return new Map([[only, limit]]);
     const next = tools.indexOf(this.#servedLast) + 1;
     const order = [...tools.slice(next), ...tools.slice(0, next)];
     const due = await this.#options.database.query(sql.DUE, { tools: order, limit });

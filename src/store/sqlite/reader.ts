@@ -1,6 +1,6 @@
 /** The near side of the reader thread, which is started by the first read that needs it. */
 import { Worker } from 'node:worker_threads';
-import { neighbourUrl } from '../../job/module-url.ts';
+import { inheritedOptions, neighbourUrl } from '../../job/module-url.ts';
 import type { bindable } from './operations.ts';
 import type { Row } from './rows.ts';
 
@@ -43,6 +43,7 @@ export class Reader {
   #start(): Worker {
     const thread = new Worker(neighbourUrl(import.meta.url, './reader-thread'), {
       workerData: { path: this.#path },
+      execArgv: inheritedOptions(),
       name: 'reader',
     });
     thread.unref();

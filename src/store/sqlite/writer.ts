@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { monotonic } from '../../job/clock.ts';
 import { JobError } from '../../job/errors.ts';
 import type { Json } from '../../job/json.ts';
-import { neighbourUrl } from '../../job/module-url.ts';
+import { inheritedOptions, neighbourUrl } from '../../job/module-url.ts';
 import type { ChangeNotice } from '../store.ts';
 
 export type Verb =
@@ -83,6 +83,7 @@ export class Writer {
   static async start(options: WriterOptions, events: WriterEvents): Promise<Writer> {
     const thread = new Worker(neighbourUrl(import.meta.url, './writer-thread'), {
       workerData: options,
+      execArgv: inheritedOptions(),
       name: 'writer',
     });
     await new Promise<void>((resolve, reject) => {

@@ -185,9 +185,10 @@ export function visibility(open: OpenStore): void {
       }
     })();
     try {
-      for (let i = 0; i < 400; i += 1) {
+      for (let i = 0; i < 1_500; i += 1) {
         const ids = (await list(store, { limit: 5 })).map(({ id }) => id);
         assert.equal(new Set(ids).size, ids.length, `listed twice in ${ids.join(' ')}`);
+        if (i % 5 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
     } finally {
       moves.abort();

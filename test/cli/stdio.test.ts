@@ -1,0 +1,214 @@
+/** `stdio` as a host starts it: three clients, one file shared with others, nothing left behind. */
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Client } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport as OldTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { cli, processesOf } from '../../scripts/cli-process.ts';
+import { callJob, resumeJob } from '../../src/client.ts';
+import { tempFolder } from '../support/temp.ts';
+import { until } from '../support/until.ts';
+import { aServer, aToken, dataOf, errorOf, JOBS, started } from './a-server.ts';
+
+const BIN = fileURLToPath(new URL('../../bin/mcp-async-jobs.js', import.meta.url));
+const info = { name: 'test', version: '1.0.0' };
+
+const argsFor = (db: string, ...more: readonly string[]): string[] => [
+  ...[BIN, 'stdio', '--db', db, '--log-level', 'warn'],
+  ...(more.includes('--jobs') ? more : ['--jobs', JOBS, ...more]),
+];
+
+async function connected(
+  t: TestContext,
+  args: readonly string[],
+  options: { mode?: 'auto' | 'legacy'; env?: Record<string, string> } = {},
+): Promise<Client> {
+  const client = new Client(info, { versionNegotiation: { mode: options.mode ?? 'auto' } });
+  const command = { command: process.execPath, args: [...args], env: options.env ?? {} };
+  await client.connect(new StdioClientTransport(command));
+  t.after(() => client.close());
+  return client;
+}
+
+for (const mode of ['auto', 'legacy'] as const) {
+  test(`a job is submitted, waited for and resumed over stdio, in mode ${mode}`, async (t) => {
+    const db = join(tempFolder(t), 'jobs.db');
+    const client = await connected(t, argsFor(db), { mode });
+    const { tools } = await client.listTools();
+    const names = tools.map(({ name }) => name);
+    for (const name of ['echo', 'get_job_status', 'list_jobs', 'cancel_job', 'answer_job']) {
+      assert.ok(names.includes(name), `${name} is missing`);
+    }
+    let id = '';
+    const options = { onSubmit: (jobId: string) => void (id = jobId) };
+    assert.deepEqual(await callJob(client, 'echo', { text: 'a' }, options), { said: 'a' });
+    await client.close();
+    const other = await connected(t, argsFor(db, '--workers', '0'), { mode });
+    assert.deepEqual(await resumeJob(other, id), { said: 'a' });
+  });
+}
+
+test('a client on the v1 SDK gets its job done', async (t) => {
+  const db = join(tempFolder(t), 'jobs.db');
+  const client = new OldClient(info);
+  await client.connect(new OldTransport({ command: process.execPath, args: argsFor(db) }) as never);
+  t.after(() => client.close());
+  type Answer = { readonly data: { readonly job_id: string; readonly result: unknown } };
+  const call = async (name: string, args: Record<string, unknown>): Promise<Answer['data']> =>
+    ((await client.callTool({ name, arguments: args })).structuredContent as Answer).data;
+  const { job_id } = await call('echo', { text: 'b' });
+  const { result } = await call('get_job_status', { job_id, wait_seconds: 20 });
+  assert.deepEqual(result, { said: 'b' });
+});
+
+interface Host {
+  readonly child: ChildProcess;
+  /** Everything that came on stdout, line by line. */
+  readonly lines: string[];
+  send(message: object): void;
+}
+
+function host(t: TestContext, args: readonly string[], env: Record<string, string> = {}): Host {
+  const child = spawn(process.execPath, args, {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
+    detached: true,
+  });
+  t.after(() => {
+    if (child.pid !== undefined && processesOf(child.pid).length > 0) {
+      process.kill(-child.pid, 'SIGKILL');
+    }
+  });
+  const lines: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+  return {
+    child,
+    lines,
+    send: (message) =>
+      void child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`),
+  };
+}
+
+const initialize = {
+  id: 1,
+  method: 'initialize',
+  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: info },
+};
+
+test('stdout carries the protocol alone, whatever the jobs print; all of it ends with stdin', async (t) => {
+  const folder = tempFolder(t);
+  const jobs = join(folder, 'jobs.ts');
+  const library = new URL('../../src/index.ts', import.meta.url).href;
+  const zod = import.meta.resolve('zod');
+  writeFileSync(
+    jobs,
+    `import { defineJob } from '${library}';
+import { z } from '${zod}';
+console.log('loaded');
+export const noisy = defineJob({
+  name: 'noisy',
+  description: 'Prints.',
+  input: z.object({}),
+  output: z.object({}),
+  prepare: () => console.log('prepared'),
+  run: () => { console.log('run'); process.stdout.write('run on\\n'); return {}; },
+});
+`,
+  );
+  const { child, lines, send } = host(t, argsFor(join(folder, 'jobs.db'), '--jobs', jobs));
+  send(initialize);
+  send({ method: 'notifications/initialized' });
+  send({ id: 2, method: 'tools/call', params: { name: 'noisy', arguments: {} } });
+  const answer = await until('the job is submitted', () =>
+    lines.find((line) => /"id":2/.test(line)),
+  );
+  const [, job_id = ''] = /"job_id":"(mjb_\w+)"/.exec(answer) ?? [];
+  const status = { name: 'get_job_status', arguments: { job_id, wait_seconds: 20 } };
+  send({ id: 3, method: 'tools/call', params: status });
+  await until('the job is completed', () =>
+    lines.find((line) => /"id":3\b/.test(line) && line.includes('completed')),
+  );
+  for (const line of lines) assert.equal(JSON.parse(line).jsonrpc, '2.0', line);
+  const pid = child.pid ?? 0;
+  assert.equal(processesOf(pid).length, 2);
+  const ended = once(child, 'exit');
+  child.stdin?.end();
+  assert.deepEqual(await ended, [0, null]);
+  await until('the worker has ended', () => processesOf(pid).length === 0);
+});
+
+test('the workers end with a server that is killed', async (t) => {
+  const { child, lines, send } = host(t, argsFor(join(tempFolder(t), 'jobs.db')));
+  send(initialize);
+  await until('it serves', () => lines.length > 0);
+  const pid = child.pid ?? 0;
+  await until('the worker runs', () => processesOf(pid).length === 2);
+  child.kill('SIGKILL');
+  await until('the worker has ended', () => processesOf(pid).length === 0);
+});
+
+test('an HTTP server and two hosts share one file, and each gets its jobs done', async (t) => {
+  const { server, db, token, call } = await aServer(t, '--jobs', JOBS);
+  const env = { MCP_ASYNC_JOBS_TOKEN: token };
+  const hosts = await Promise.all([
+    connected(t, argsFor(db), { env }),
+    connected(t, argsFor(db, '--workers', '0'), { env }),
+  ]);
+  const rounds = Array.from({ length: 8 }, (_, i) => `n${i}`);
+  const over = hosts.flatMap((client) =>
+    rounds.map(async (text) => callJob(client, 'echo', { text })),
+  );
+  const http = rounds.map(async (text) => call('call', 'echo', `text=${text}`, '--wait', '--json'));
+  assert.deepEqual(
+    await Promise.all(over),
+    [...rounds, ...rounds].map((said) => ({ said })),
+  );
+  for (const ended of await Promise.all(http)) assert.equal(ended.code, 0, ended.stderr);
+  // One owner, whatever carries it: what was submitted over HTTP is seen over stdio.
+  const listed = dataOf(await call('jobs', 'list', '--limit', '100', '--json'))['data'] as object[];
+  assert.equal(listed.length, 24);
+  assert.equal(await server.stop(), 0);
+});
+
+test('whom to serve must be clear, and a token that is revoked is refused at the next call', async (t) => {
+  const db = join(tempFolder(t), 'jobs.db');
+  const token = await aToken(db);
+  const client = await connected(t, argsFor(db, '--workers', '0'), {
+    env: { MCP_ASYNC_JOBS_TOKEN: token },
+  });
+  const list = async (): Promise<unknown> =>
+    (await client.callTool({ name: 'list_jobs', arguments: {} })).structuredContent;
+  assert.deepEqual((await list()) as object, {
+    data: [],
+    meta: { limit: 25, has_more: false, next_cursor: null },
+  });
+  const [one] = dataOf(await cli(['token', 'list', '--db', db, '--json']))['data'] as {
+    id: string;
+  }[];
+  assert.equal((await cli(['token', 'revoke', one?.id ?? '', '--db', db])).code, 0);
+  assert.match(JSON.stringify(await list()), /AUTHENTICATION_REQUIRED/);
+
+  await aToken(db, '--owner', 'bob');
+  const unclear = await cli(['stdio', '--db', db, '--jobs', JOBS, '--json']);
+  assert.deepEqual([unclear.code, unclear.stdout, errorOf(unclear)['code']], [3, '', 'NO_OWNER']);
+  const env = { MCP_ASYNC_JOBS_TOKEN: token };
+  const revoked = await cli(['stdio', '--db', db, '--jobs', JOBS, '--json'], { env });
+  assert.deepEqual([revoked.code, errorOf(revoked)['code']], [3, 'AUTHENTICATION_REQUIRED']);
+  assert.ok(!revoked.stderr.includes(token));
+});
+
+test('the access-code application is served too', async (t) => {
+  const db = join(tempFolder(t), 'jobs.db');
+  const client = await connected(t, [BIN, 'stdio', '--db', db, '--workers', '0']);
+  const made = await client.callTool({ name: 'create_project', arguments: { name: 'Club' } });
+  assert.match(JSON.stringify(made.structuredContent), /"prj_/);
+  // A server that starts beside it takes the same file.
+  await started(t, ['start', '--db', db, '--port', '0', '--json']);
+});

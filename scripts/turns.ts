@@ -8,7 +8,9 @@ import { parseArgs, styleText } from 'node:util';
 import { pursue, type Goal, type Run, type Surface } from './turns-agent.ts';
 import { turnsServer } from './turns-server.ts';
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'boolean' } } });
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean' }, json: { type: 'boolean' } },
+});
 
 /** Most calls that an agent with hints may need, by the seconds that the job takes. */
 const CALLS_MAX: Readonly<Record<number, number>> = { 2: 2, 45: 3, 300: 14 };
@@ -23,7 +25,8 @@ interface Row extends Run {
 }
 
 const rows = await measure(values.quick === true ? [2] : [2, 45, 300]);
-if (values.json === true) console.log(JSON.stringify({ bars: { CALLS_MAX, BULK_BYTES_MAX }, rows }));
+if (values.json === true)
+  console.log(JSON.stringify({ bars: { CALLS_MAX, BULK_BYTES_MAX }, rows }));
 else printTable(rows);
 if (rows.some(({ missed }) => missed !== null)) process.exitCode = 1;
 
@@ -86,7 +89,9 @@ function printTable(all: readonly Row[]): void {
       row.missed ?? 'ok',
     ]),
   ];
-  const widths = (table[0] ?? []).map((_, i) => Math.max(...table.map((row) => (row[i] ?? '').length)));
+  const widths = (table[0] ?? []).map((_, i) =>
+    Math.max(...table.map((row) => (row[i] ?? '').length)),
+  );
   for (const row of table) {
     const line = row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ');
     console.log(/ok\s*$|surface/.test(line) ? line : styleText('red', line));

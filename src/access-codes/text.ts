@@ -1,8 +1,11 @@
 /** What arguments that carry text may hold. Hoisted schemas: they are shared by the tools. */
 import { z } from 'zod';
 
-/** Control, line-separating and direction-changing characters have no place in a name. */
-const UNSEEN = /[\p{Cc}\u2028\u2029\u202A-\u202E\u2066-\u2069]/u;
+/**
+ * Characters that nobody sees have no place in a name: people read past what is written in them,
+ * and models do not.
+ */
+const UNSEEN = /[\p{Cc}\p{Cf}\u2028\u2029\u115F\u1160\u3164\uFFA0\u{E0100}-\u{E01EF}]/u;
 
 function isPlainText(text: string): boolean {
   return text.isWellFormed() && !UNSEEN.test(text) && /\S/u.test(text);
@@ -14,7 +17,10 @@ export function textOf(charactersMin: number, charactersMax: number) {
     .string()
     .min(charactersMin, `must have at least ${charactersMin} characters`)
     .max(charactersMax, `must have at most ${charactersMax} characters`)
-    .refine(isPlainText, 'must be visible text without control characters');
+    .refine(
+      isPlainText,
+      'must be visible text without control, zero-width and direction characters',
+    );
 }
 
 /** An id is opaque: one that is malformed is as unknown as any other. */

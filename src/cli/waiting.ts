@@ -2,10 +2,11 @@
  * Waiting for a job at the terminal: each change told once, the ending as an exit code.
  */
 import type { Client } from '@modelcontextprotocol/client';
-import { jobFailure, type JobState } from '../client/answers.ts';
+import { jobFailure, type JobProgress, type JobState } from '../client/answers.ts';
 import { finalState } from '../client/call-job.ts';
 import type { WaitOptions } from '../client/wait.ts';
 import { JobError } from '../job/errors.ts';
+import type { Display } from './display.ts';
 import { FailedJob } from './exit.ts';
 
 export interface Wait {
@@ -13,44 +14,60 @@ export interface Wait {
   /** The state as it was submitted, when this process submitted it. */
   readonly known: JobState | null;
   readonly timeoutSeconds: number | undefined;
-  /** Told each state that differs from the one before. */
-  readonly onChange: (state: JobState) => void;
+  readonly display: Display;
 }
+
+/** Who looks at a bar sees the job change within this time, whatever carries its progress. */
+const BAR_HOLD_SECONDS = 5;
 
 /** @throws JobError WAIT_TIMEOUT with the command that goes on waiting */
 export async function waitFor(client: Client, wait: Wait): Promise<JobState> {
-  const { jobId, known, timeoutSeconds, onChange } = wait;
-  let last = '';
+  const { jobId, known, timeoutSeconds, display } = wait;
+  let told = '';
+  let latest: JobState | null = null;
+  const show = (state: JobState): void => {
+    latest = state;
+    const change = JSON.stringify([
+      ...[state.status, state.progress, state.eta_seconds, state['attempts']],
+      ...[state['queue_position'], state.input_requests],
+    ]);
+    if (change !== told) display.onChange(state);
+    told = change;
+  };
   const options: WaitOptions = {
     ...(timeoutSeconds !== undefined && { timeoutMs: timeoutSeconds * 1_000 }),
-    onStatus: (state) => {
-      const told = JSON.stringify([state.status, state['progress'], state['attempts']]);
-      if (told !== last) onChange(state);
-      last = told;
+    ...(display.isBar && { holdSeconds: BAR_HOLD_SECONDS }),
+    onStatus: show,
+    onProgress: (progress) => {
+      if (latest !== null && latest.status !== 'completed') show(withProgress(latest, progress));
     },
   };
+  let final: JobState | null = null;
   try {
-    return await finalState(client, { jobId, known, options });
+    return (final = await finalState(client, { jobId, known, options }));
   } catch (thrown) {
     throw withNextCommand(thrown, jobId);
+  } finally {
+    display.close(final);
   }
+}
+
+/** What is told between two answers; a job that gets on runs. */
+function withProgress(state: JobState, { etaSeconds, ...progress }: JobProgress): JobState {
+  const { eta_seconds: eta, ...rest } = state;
+  return {
+    ...rest,
+    status: state.status === 'queued' ? 'running' : state.status,
+    progress,
+    ...(etaSeconds === null
+      ? eta !== undefined && { eta_seconds: eta }
+      : { eta_seconds: etaSeconds }),
+  };
 }
 
 /** @throws FailedJob when the job has ended badly */
 export function refuseFailure(state: JobState): void {
   if (state.status === 'failed') throw new FailedJob(jobFailure(state));
-}
-
-/** What a job does now, in one line. */
-export function stateLine(state: JobState): string {
-  const { job_id: id, status, attempts, result, error } = state;
-  const facts = [
-    typeof attempts === 'number' && attempts > 0 ? `attempts=${attempts}` : '',
-    status === 'completed' ? `result=${JSON.stringify(result)}` : '',
-    status === 'failed' ? `error=${jobFailure(state).code}` : '',
-    error === null || error === undefined ? '' : jobFailure(state).message,
-  ];
-  return [id, status, ...facts.filter((fact) => fact !== '')].join(' ');
 }
 
 function withNextCommand(thrown: unknown, jobId: string): unknown {

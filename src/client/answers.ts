@@ -25,7 +25,8 @@ export interface JobState {
   readonly eta_seconds?: Json;
   /** Questions that the job waits for, by key. */
   readonly input_requests?: Json;
-  /** Where a result is that is too large for an answer. */
+  /** Where a result is that is too large for an answer: an MCP resource, and an address to GET. */
+  readonly result_uri?: Json;
   readonly result_url?: Json;
   readonly [key: string]: Json | undefined;
 }

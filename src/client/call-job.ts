@@ -10,7 +10,7 @@ import { newId } from '../job/ids.ts';
 import type { Json } from '../job/json.ts';
 import type { InferInput, Schema } from '../job/schema.ts';
 import { jobFailure, plainAnswer, readProgress, type Body, type JobState } from './answers.ts';
-import { resultByLink } from './result-link.ts';
+import { resultOf } from './result-link.ts';
 import {
   argumentOf,
   cancelJob,
@@ -111,7 +111,8 @@ export async function callWith(pace: Pace, client: ToolCaller, call: Call): Prom
   if (state === null) return plainAnswer(answer);
   await options.onSubmit?.(state.job_id);
   const resumption = { jobId: state.job_id, known: state, options };
-  return resultOf(await follow(client, resumption, { patience, offer, revision }), options);
+  const final = await follow(client, resumption, { patience, offer, revision });
+  return outcomeOf(client, final, options);
 }
 
 /** With a key of its own, or the caller's, a submission may be sent again whatever became of it. */
@@ -143,7 +144,7 @@ export async function resumeWith(
   client: ToolCaller,
   resumption: Resumption,
 ): Promise<unknown> {
-  return resultOf(await finalState(client, resumption, pace), resumption.options);
+  return outcomeOf(client, await finalState(client, resumption, pace), resumption.options);
 }
 
 /** Wait for a job and give all of its final state, a failed one too. */
@@ -181,8 +182,7 @@ async function follow(
   }
 }
 
-async function resultOf(state: JobState, options: WaitOptions): Promise<Json> {
+async function outcomeOf(client: ToolCaller, state: JobState, options: WaitOptions): Promise<Json> {
   if (state.status === 'failed') throw jobFailure(state);
-  const { result = null, result_url: url } = state;
-  return result === null && typeof url === 'string' ? resultByLink(state, url, options) : result;
+  return resultOf(client, state, options);
 }

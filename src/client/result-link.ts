@@ -2,37 +2,68 @@
 import { JobError } from '../job/errors.ts';
 import type { Json } from '../job/json.ts';
 import { errorIn, parseBody, type JobState } from './answers.ts';
+import type { ToolCaller } from './surface.ts';
 import type { WaitOptions } from './wait.ts';
 
 const DOWNLOAD_MS = 120_000;
 
-/** @throws JobError RESULT_UNREACHABLE when it cannot be had; the job itself is completed */
-export async function resultByLink(
-  { job_id: id }: JobState,
-  url: string,
-  { fetch: get = fetch, token, signal }: WaitOptions,
+/** The result of a completed job, wherever it is. */
+export async function resultOf(
+  client: ToolCaller,
+  state: JobState,
+  options: WaitOptions,
 ): Promise<Json> {
-  const limit = AbortSignal.timeout(DOWNLOAD_MS);
-  try {
-    const response = await get(url, {
-      headers: {
-        accept: 'application/json',
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      },
-      // A token is for this address alone.
-      redirect: 'error',
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+  const { result = null, result_uri: uri, result_url: url } = state;
+  if (result !== null) return result;
+  const isByUrl = options.token !== undefined || options.fetch !== undefined;
+  if (typeof uri === 'string' && client.readResource !== undefined && !isByUrl) {
+    return readLink(state, uri, async () => {
+      const { contents } = (await client.readResource?.({ uri }, limitsOf(options))) ?? {};
+      const [first] = contents ?? [];
+      return first !== undefined && 'text' in first ? first.text : 'null';
     });
-    const text = await response.text();
-    if (response.ok) return JSON.parse(text) as Json;
-    throw errorIn(parseBody(text)?.['error']) ?? new Error(`HTTP ${response.status}`);
+  }
+  return typeof url === 'string'
+    ? readLink(state, url, async () => download(url, options))
+    : result;
+}
+
+function limitsOf({ signal }: WaitOptions): { timeout: number; signal?: AbortSignal } {
+  return { timeout: DOWNLOAD_MS, ...(signal && { signal }) };
+}
+
+async function download(url: string, options: WaitOptions): Promise<string> {
+  const { fetch: get = fetch, token, signal } = options;
+  const limit = AbortSignal.timeout(DOWNLOAD_MS);
+  const response = await get(url, {
+    headers: {
+      accept: 'application/json',
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    },
+    // A token is for this address alone.
+    redirect: 'error',
+    signal: signal ? AbortSignal.any([signal, limit]) : limit,
+  });
+  const text = await response.text();
+  if (response.ok) return text;
+  throw errorIn(parseBody(text)?.['error']) ?? new Error(`HTTP ${response.status}`);
+}
+
+/** @throws JobError RESULT_UNREACHABLE when it cannot be had; the job itself is completed */
+async function readLink(
+  { job_id: id }: JobState,
+  link: string,
+  read: () => Promise<string>,
+): Promise<Json> {
+  try {
+    return JSON.parse(await read()) as Json;
   } catch (cause) {
-    signal?.throwIfAborted();
+    const why = cause instanceof Error ? cause.message : String(cause);
     throw new JobError('RESULT_UNREACHABLE', {
-      message: `The job ${id} is completed, but its result could not be fetched from ${url}: ${cause instanceof Error ? cause.message : String(cause)}.`,
+      message: `The job ${id} is completed, but its result could not be read from ${link}: ${why}`,
       remediation:
-        'Give `token` (or a `fetch` that is allowed to), and call resumeJob with the id.',
-      context: { retryable: true, job_id: id, result_url: url },
+        'Call resumeJob with the id again; give `token`, or a `fetch` that sends one, where the server asks for it.',
+      context: { retryable: true, job_id: id, result_link: link },
       cause,
     });
   }

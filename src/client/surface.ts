@@ -12,7 +12,15 @@ import type { Limits, Look, Patience } from './wait.ts';
 /** The part of a client that is used; what is only in some is done without where it is missing. */
 export type ToolCaller = Pick<Client, 'callTool'> &
   Partial<
-    Pick<Client, 'listTools' | 'request' | 'transport' | 'getProtocolEra' | 'getServerCapabilities'>
+    Pick<
+      Client,
+      | 'listTools'
+      | 'request'
+      | 'readResource'
+      | 'transport'
+      | 'getProtocolEra'
+      | 'getServerCapabilities'
+    >
   >;
 
 /** What the server offers, as it was listed. */

@@ -20,6 +20,10 @@ export interface AddressOptions {
 /** Names for the machine itself, as they stand in a URL. */
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
+/** What browsers send, and nothing that only looks like it: no user, no path, no other scheme. */
+const HOST = /^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i;
+const ORIGIN = /^https?:\/\/([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i;
+
 /** Whether a server that listens there can be reached from its own machine alone. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
@@ -35,9 +39,9 @@ export function addresses(options: AddressOptions): Addresses {
   const origins = new Set(options.allowOrigins.map((origin) => new URL(origin).origin));
   return {
     check({ headers: { host, origin } }) {
-      if (!hosts.has(hostnameOf(`http://${host ?? ''}`))) refuse('Host', host);
+      if (!HOST.test(host ?? '') || !hosts.has(hostnameOf(`http://${host}`))) refuse('Host', host);
       if (origin === undefined || origins.has(origin)) return;
-      if (!hosts.has(hostnameOf(origin))) refuse('Origin', origin);
+      if (!ORIGIN.test(origin) || !hosts.has(hostnameOf(origin))) refuse('Origin', origin);
     },
     clientOf({ headers, socket }) {
       const forwarded = options.trustProxy ? headers['x-forwarded-for'] : undefined;
@@ -57,7 +61,9 @@ function hostnameOf(url: string): string {
 }
 
 function refuse(header: string, value: string | undefined): never {
-  const shown = value === undefined ? 'absent' : `"${printable(value, 100)}"`;
+  const isPlain = HOST.test(value ?? '') || ORIGIN.test(value ?? '');
+  const shown =
+    value === undefined ? 'absent' : isPlain ? `"${printable(value, 100)}"` : 'malformed';
   throw new JobError('ORIGIN_REFUSED', {
     message: `The ${header} of the request is ${shown}; this server does not answer to it.`,
   });

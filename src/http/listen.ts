@@ -9,6 +9,8 @@ const REQUEST_MS = 15_000;
 const SILENCE_MS = 60_000;
 /** An idle connection is kept this long for the next request of its client. */
 const KEEP_ALIVE_MS = 30_000;
+/** While the server closes, connections that have become idle are closed this often. */
+const IDLE_LOOK_MS = 50;
 
 /**
  * Take a port. Nothing is answered before a `request` listener is added.
@@ -57,7 +59,10 @@ export async function closeServer(server: Server, graceMs: number): Promise<void
     server.close(() => resolve());
   });
   server.closeIdleConnections();
+  // A connection whose answer ends only now would be kept for the next request of its client.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
   const cut = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
+  clearInterval(idle);
   clearTimeout(cut);
 }

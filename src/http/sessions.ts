@@ -12,6 +12,7 @@ import { monotonic } from '../job/clock.ts';
 import { newId } from '../job/ids.ts';
 import type { Logger } from '../job/log.ts';
 import type { Identity } from '../team/identify.ts';
+import { SessionEvents } from './session-events.ts';
 
 const SESSIONS_MAX = 1_000;
 /** A session that nobody uses is forgotten after this time, in milliseconds. */
@@ -65,6 +66,8 @@ export class Sessions {
     const server = this.#make(given.authInfo);
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => newId('ses'),
+      eventStore: new SessionEvents(),
+      retryInterval: 500,
       onsessioninitialized: (id) => {
         const holder = holderOf(given.who);
         this.#sessions.set(id, { transport, server, holder, usedAt: monotonic() });
@@ -99,6 +102,9 @@ function holderOf({ team, owner, abilities, scopes }: Identity): string {
 
 function notFound(body: unknown): Response {
   const id = (body as { readonly id?: unknown } | undefined)?.id ?? null;
-  const error = { code: -32_001, message: 'Session not found. Send initialize to begin a new one.' };
+  const error = {
+    code: -32_001,
+    message: 'Session not found. Send initialize to begin a new one.',
+  };
   return Response.json({ jsonrpc: '2.0', id, error }, { status: 404 });
 }

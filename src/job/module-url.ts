@@ -11,8 +11,11 @@ export function neighbourUrl(from: string, path: string): URL {
 
 /**
  * Options of Node that threads and processes of ours take over from this one: all but what says
- * how the text on its command line is to be read.
+ * how the text on its command line is to be read. Undefined where there is nothing to leave out:
+ * Node hands on its own options then, some of which a thread refuses when they are named.
  */
-export function inheritedOptions(): string[] {
-  return process.execArgv.filter((option) => !option.startsWith('--input-type'));
+export function inheritedOptions(): string[] | undefined {
+  const { execArgv } = process;
+  const kept = execArgv.filter((option) => !option.startsWith('--input-type'));
+  return kept.length < execArgv.length ? kept : undefined;
 }

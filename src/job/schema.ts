@@ -61,7 +61,7 @@ export async function parseInput<S extends Schema>(
   for (const key of strangers(json, value)) add(fields, key, unknownField(json, key));
   for (const issue of parsed.issues ?? []) {
     if ('keys' in issue && Array.isArray(issue.keys)) {
-      for (const key of issue.keys) {
+      for (const key of issue.keys.slice(0, NAMED_MAX)) {
         const path = pathOf([...(issue.path ?? []), String(key)]);
         if (!Object.hasOwn(fields, path)) add(fields, path, 'is not a known field');
       }
@@ -80,7 +80,9 @@ function invalid(fields: Record<string, readonly string[]>): JobError {
 function strangers(json: JsonSchema, value: object): string[] {
   if (json['additionalProperties'] !== false) return [];
   const known = (json['properties'] ?? {}) as object;
-  return Object.keys(value).filter((key) => !Object.hasOwn(known, key));
+  return Object.keys(value)
+    .filter((key) => !Object.hasOwn(known, key))
+    .slice(0, NAMED_MAX);
 }
 
 function unknownField(json: JsonSchema, key: string): string {
@@ -88,14 +90,21 @@ function unknownField(json: JsonSchema, key: string): string {
   return near ? `is not a known field; did you mean ${near}?` : 'is not a known field';
 }
 
-/** Hostile keys are cut and made printable before they are named back. */
+/** How many wrong members are named. */
+const NAMED_MAX = 20;
+
 function add(fields: Record<string, string[]>, path: string, problem: string): void {
-  const shown = printable(path || 'arguments', 80);
+  const shown = shownName(path || 'arguments');
   const problems = (Object.hasOwn(fields, shown) ? fields[shown] : undefined) ?? [];
-  if (problems.length < 5 && Object.keys(fields).length < 20) {
+  if (problems.length < 5 && Object.keys(fields).length < NAMED_MAX) {
     problems.push(printable(problem, 200));
     Object.defineProperty(fields, shown, { value: problems, enumerable: true, configurable: true });
   }
+}
+
+/** A member is named back only if its name is a name: an error repeats no text of its caller. */
+export function shownName(name: string): string {
+  return /^[\p{L}\p{N}_.$-]{1,80}$/u.test(name) ? name : '(a name that is not shown)';
 }
 
 function pathOf(path: readonly unknown[]): string {

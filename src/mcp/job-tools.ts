@@ -10,7 +10,16 @@ import { list, type ListRequest } from '../queue/list.ts';
 import { NeedsAnswers, submit } from '../queue/submit.ts';
 import { WAIT_SECONDS_MAX } from '../queue/wait.ts';
 import { advertise, type Advertised } from './advertise.ts';
-import { hints, LOOKS, object, statuses, summary, text, textOrNull, whole } from './answer-schemas.ts';
+import {
+  hints,
+  LOOKS,
+  object,
+  statuses,
+  summary,
+  text,
+  textOrNull,
+  whole,
+} from './answer-schemas.ts';
 import { takeIdempotencyKey, withIdempotencyKey } from './idempotency-key.ts';
 import { registerControlTools } from './job-control-tools.ts';
 import { jobSummary, type Viewing } from './job-view.ts';

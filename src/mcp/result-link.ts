@@ -39,7 +39,10 @@ export function resultUri(jobId: string): string {
 }
 
 /** The link as a client shows or follows it. */
-export function linkBlock(toolName: string, { result_uri, result_bytes }: ResultLink): ContentBlock {
+export function linkBlock(
+  toolName: string,
+  { result_uri, result_bytes }: ResultLink,
+): ContentBlock {
   return {
     type: 'resource_link',
     uri: result_uri,

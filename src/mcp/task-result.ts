@@ -3,7 +3,11 @@
  * holds no connection to the store, no lock and no worker; the SDK keeps its stream alive with a
  * comment every 15 s.
  */
-import { ProtocolError, RELATED_TASK_META_KEY, type ServerContext } from '@modelcontextprotocol/server';
+import {
+  ProtocolError,
+  RELATED_TASK_META_KEY,
+  type ServerContext,
+} from '@modelcontextprotocol/server';
 import type { Job } from '../job/job.ts';
 import { isFinal } from '../job/states.ts';
 import type { Who } from '../job/who.ts';

@@ -1,6 +1,7 @@
 /** How a tool answers: the text that a model reads is the JSON of exactly the structured content. */
 import {
   isInputRequiredResult,
+  ProtocolError,
   UrlElicitationRequiredError,
   type CallToolResult,
   type InputRequiredResult,
@@ -38,7 +39,7 @@ export function toErrorResult(error: unknown, tool: string, answering: Answering
   // The SDK's way for a tool to send the user to a page; it has to reach the SDK as it is.
   if (error instanceof UrlElicitationRequiredError) throw error;
   const { requestId, docsUrl, log } = answering;
-  if (!(error instanceof JobError)) {
+  if (!(error instanceof JobError || error instanceof ProtocolError)) {
     log.error({ request_id: requestId, tool, err: error }, 'tool failed');
   }
   const failure = toFailure(error, requestId);

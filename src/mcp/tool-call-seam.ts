@@ -7,7 +7,13 @@
  * used here are in the published types since 2.0.0. Where a later SDK lacks them, a warning says
  * so and the tools do with the public API (`task-answer.ts`).
  */
-import { Server, type ServerContext } from '@modelcontextprotocol/server';
+import {
+  ProtocolError,
+  ProtocolErrorCode,
+  Server,
+  type ServerContext,
+} from '@modelcontextprotocol/server';
+import { shownName } from '../job/schema.ts';
 import { advertise } from './advertise.ts';
 
 type Stored = NonNullable<ReturnType<Seam['_getRequestHandler']>>;
@@ -73,7 +79,8 @@ export function takeToolCalls(server: Server, isOurs: (tool: unknown) => boolean
   if (!hasSeam(server)) return;
   Seam.wrap(server, 'tools/call', (inner) => async (request, context) => {
     const params = request.params ?? {};
-    if (!isOurs(params['name'])) return inner(request, context);
+    const name = params['name'];
+    if (!isOurs(name)) return withoutName(name, () => inner(request, context));
     const { signal } = context.mcpReq;
     const given: unknown = params['arguments'];
     const args = given === undefined ? {} : given;
@@ -82,6 +89,24 @@ export function takeToolCalls(server: Server, isOurs: (tool: unknown) => boolean
     const answer = await inner(proper, context);
     return (replacements.get(signal)?.() as typeof answer | undefined) ?? answer;
   });
+}
+
+/** The SDK names an unknown tool back, which may be any text of any length. */
+async function withoutName<T>(name: unknown, call: () => Promise<T>): Promise<T> {
+  if (typeof name !== 'string') {
+    const message = 'Invalid params: name must be the name of a tool.';
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, message);
+  }
+  try {
+    return await call();
+  } catch (error) {
+    if (!(error instanceof ProtocolError) || name === '') throw error;
+    throw new ProtocolError(
+      error.code,
+      error.message.replaceAll(name, shownName(name)),
+      error.data,
+    );
+  }
 }
 
 /** Keep what this server advertises in its `initialize` result, of 2025, to what `keep` leaves. */

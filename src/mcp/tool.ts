@@ -2,13 +2,18 @@
  * One tool as it is put on a server: its arguments are checked by us, its errors become the
  * standard envelope, and no answer takes longer than a request may be held.
  */
-import type { ServerContext, ToolAnnotations } from '@modelcontextprotocol/server';
+import {
+  ProtocolError,
+  UrlElicitationRequiredError,
+  type ServerContext,
+  type ToolAnnotations,
+} from '@modelcontextprotocol/server';
 import { parseInput } from '../job/schema.ts';
 import { within } from '../queue/within.ts';
 import { withinSize } from './answer-size.ts';
 import { Advertised, inputOf, outputOf, type GivenSchema } from './advertise.ts';
 import { toErrorResult, toToolResult, type Answering, type ToolResult } from './tool-answer.ts';
-import { sentTo } from './tool-call-seam.ts';
+import { replaceAnswer, sentTo } from './tool-call-seam.ts';
 
 /**
  * How long a tool may take, in milliseconds: longer than the longest wait for a job, and below the
@@ -46,7 +51,8 @@ export function wireTool(
   const input = inputOf(inputSchema, name);
   const call = tool.handler as (args: unknown, context: ServerContext) => unknown;
   const run = async (parsedBySdk: unknown, context: ServerContext): Promise<unknown> => {
-    const sent = sentTo(context)?.args ?? parsedBySdk ?? {};
+    const known = sentTo(context);
+    const sent = known === null ? (parsedBySdk ?? {}) : known.args;
     if (input.schema instanceof Advertised) return await call(sent, context);
     const args: unknown = await parseInput(input.schema, input.advertised.json, sent);
     // The SDK gives a tool without an input schema the context alone.
@@ -65,10 +71,21 @@ export function wireTool(
         const value = await within(run(parsedBySdk, context), TOOL_MS, `The tool "${name}"`);
         return withinSize(toToolResult(value), name);
       } catch (error) {
+        if (isRpcError(error)) {
+          // The SDK would make the tool's answer of it; thrown behind the SDK, it stays what it is.
+          replaceAnswer(context, () => {
+            throw error;
+          });
+        }
         return refusal(error, name, answering(context));
       }
     },
   };
+}
+
+/** What a tool means for the protocol, not for the model. URLs have a way of their own in the SDK. */
+function isRpcError(error: unknown): boolean {
+  return error instanceof ProtocolError && !(error instanceof UrlElicitationRequiredError);
 }
 
 function refusal(error: unknown, name: string, answering: Answering): ToolResult {

@@ -23,10 +23,7 @@ export function openQuestions({ status, questions, answers }: Job): Questions {
  *
  * @throws JobError VALIDATION_FAILED when one does not fit its requested schema
  */
-export function checkAnswers(
-  asked: Questions,
-  given: Readonly<Record<string, unknown>>,
-): Answers {
+export function checkAnswers(asked: Questions, given: Readonly<Record<string, unknown>>): Answers {
   const fields: Record<string, string[]> = {};
   const answers: Record<string, Answered> = {};
   for (const [key, question] of Object.entries(asked)) {
@@ -61,7 +58,9 @@ export function checkAnswers(
 const ACTIONS: readonly unknown[] = ['accept', 'decline', 'cancel'];
 
 function isAnswer(value: unknown): value is Answered {
-  return typeof value === 'object' && value !== null && ACTIONS.includes((value as Answered).action);
+  return (
+    typeof value === 'object' && value !== null && ACTIONS.includes((value as Answered).action)
+  );
 }
 
 function schemaOf({ requestedSchema }: Question): z.ZodType {

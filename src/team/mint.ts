@@ -160,6 +160,8 @@ function refuse(wanted: {
 function whyNotName(name: string): string | null {
   if (name.length < 1 || name.length > 255) return 'must have 1..255 characters';
   if (name !== name.trim()) return 'must not begin or end with a space';
-  if (!name.isWellFormed() || /\p{Cc}/u.test(name)) return 'must not have control characters';
+  if (!name.isWellFormed() || /[\p{Cc}\p{Cf}\u2028\u2029]/u.test(name)) {
+    return 'must not have control, zero-width or direction characters';
+  }
   return null;
 }

@@ -107,7 +107,8 @@ async function sendRaw(url: string, token: string, raw: string | Buffer): Promis
   });
 }
 
-function rawReply(text: string): Untimed {
+function rawReply(all: string): Untimed {
+  const text = all.replace(/^HTTP\/1\.1 100 Continue\r\n\r\n/, '');
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1] ?? 0);
   const [, body = ''] = text.split('\r\n\r\n', 2);
   return { status, headers: {}, text: body };

@@ -7,7 +7,9 @@ test('hostile requests over every tool, method and route break nothing and chang
   const seed = Math.trunc(Math.random() * 2 ** 31);
   const { sent, slowestMs, wrong } = await hostileInput({ seed, count: 5_500 });
   const total = Object.values(sent).reduce((sum, cases) => sum + cases, 0);
-  t.diagnostic(`seed ${seed}: ${total} cases ${JSON.stringify(sent)}, slowest ${Math.round(slowestMs)} ms`);
+  t.diagnostic(
+    `seed ${seed}: ${total} cases ${JSON.stringify(sent)}, slowest ${Math.round(slowestMs)} ms`,
+  );
   assert.ok(total >= 5_000, `${total} cases`);
   assert.deepEqual(wrong.slice(0, 20), [], `seed ${seed}: ${wrong.length} problems`);
 });

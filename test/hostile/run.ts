@@ -51,7 +51,10 @@ const ADDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 export async function hostileInput(options: HostileOptions): Promise<HostileReport> {
-  const server = await served({ quantityMax: 3, redeemFailuresPerMinute: 0, redeemFailuresPerHour: 0 }, { maxOutstanding: 0 });
+  const server = await served(
+    { quantityMax: 3, redeemFailuresPerMinute: 0, redeemFailuresPerHour: 0 },
+    { maxOutstanding: 0 },
+  );
   try {
     return await attack(server, options);
   } finally {
@@ -60,12 +63,17 @@ export async function hostileInput(options: HostileOptions): Promise<HostileRepo
   }
 }
 
-async function attack(server: Served, { seed, count, kind }: HostileOptions): Promise<HostileReport> {
+async function attack(
+  server: Served,
+  { seed, count, kind }: HostileOptions,
+): Promise<HostileReport> {
   const token = await server.token({ team: 'own', owner: 'ann' });
   const known = await knownOf(server, token);
   const file = join(server.folder, 'jobs.db');
   const before = tablesOf(file);
-  const cases = casesOf(known, token, { seed, count }).filter((one) => kind === undefined || one.kind === kind);
+  const cases = casesOf(known, token, { seed, count }).filter(
+    (one) => kind === undefined || one.kind === kind,
+  );
   const sent: Record<string, number> = {};
   const wrong: string[] = [];
   const accepted: Record<string, number> = {};
@@ -79,7 +87,8 @@ async function attack(server: Served, { seed, count, kind }: HostileOptions): Pr
       const { reply, problems } = await tried(server, token, one);
       slowestMs = Math.max(slowestMs, reply?.ms ?? 0);
       wrong.push(...problems.map((problem) => `${one.kind} #${at} ${one.what}: ${problem}`));
-      if (reply !== null) for (const table of grownBy(one, reply)) accepted[table] = (accepted[table] ?? 0) + 1;
+      if (reply !== null)
+        for (const table of grownBy(one, reply)) accepted[table] = (accepted[table] ?? 0) + 1;
       if (at % ALIVE_EVERY === 0) await server.data(token, 'list_projects', { limit: 1 });
     }
   };
@@ -89,7 +98,11 @@ async function attack(server: Served, { seed, count, kind }: HostileOptions): Pr
   return { seed, sent, slowestMs, wrong };
 }
 
-async function tried(server: Served, token: string, one: Case): Promise<{ reply: Reply | null; problems: string[] }> {
+async function tried(
+  server: Served,
+  token: string,
+  one: Case,
+): Promise<{ reply: Reply | null; problems: string[] }> {
   try {
     const reply = await sendCase(server.url, token, one);
     const problems = judge(one, reply);
@@ -112,12 +125,18 @@ async function knownOf(server: Served, token: string): Promise<Known> {
   const mine = await server.batch(token, batchOf(own.plan_id, 1));
   const response = await fetch(server.url, {
     method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+    headers: {
+      authorization: `Bearer ${token}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    },
     body: '{"jsonrpc":"2.0","id":1,"method":"tools/list"}',
   });
   const text = await response.text();
   const [, data = text] = /^data: (.*)$/m.exec(text) ?? [];
-  const { result } = JSON.parse(data) as { readonly result: { readonly tools: readonly ToolSchema[] } };
+  const { result } = JSON.parse(data) as {
+    readonly result: { readonly tools: readonly ToolSchema[] };
+  };
   assert.ok(result.tools.length >= 10, 'the server lists its tools');
   return {
     tools: result.tools,
@@ -126,7 +145,11 @@ async function knownOf(server: Served, token: string): Promise<Known> {
   };
 }
 
-function casesOf(known: Known, token: string, { seed, count }: { seed: number; count: number }): Case[] {
+function casesOf(
+  known: Known,
+  token: string,
+  { seed, count }: { seed: number; count: number },
+): Case[] {
   const fixed = [...routeCases(known), ...headerCases(token), ...idCases(known)];
   const rest = Math.max(1_600, count - fixed.length);
   const wanted = {
@@ -135,31 +158,48 @@ function casesOf(known: Known, token: string, { seed, count }: { seed: number; c
     envelopes: Math.ceil(rest * 0.25),
     bodies: Math.ceil(rest * 0.1),
   };
-  const made = [toolCases(known, wanted), envelopeCases(known, wanted), bodyCases(wanted), framingCases(wanted)];
+  const made = [
+    toolCases(known, wanted),
+    envelopeCases(known, wanted),
+    bodyCases(wanted),
+    framingCases(wanted),
+  ];
   return [...fixed, ...made.flat()];
 }
 
 function grownBy(one: Case, reply: Reply): readonly string[] {
   const tables = ADDS[one.tool ?? ''] ?? [];
   if (tables.length === 0) return [];
-  const [message] = messagesOf(reply) as [{ readonly result?: { readonly isError?: boolean } } | undefined];
+  const [message] = messagesOf(reply) as [
+    { readonly result?: { readonly isError?: boolean } } | undefined,
+  ];
   return message?.result !== undefined && message.result.isError !== true ? tables : [];
 }
 
 /** Tables that only what was accepted may have made grow, and those that may not have changed at all. */
-function changes(before: Tables, after: Tables, accepted: Readonly<Record<string, number>>): string[] {
+function changes(
+  before: Tables,
+  after: Tables,
+  accepted: Readonly<Record<string, number>>,
+): string[] {
   // What completed jobs write, and what is kept beside a job.
   const follows = new Set(['batches', 'codes', 'code_key', 'job_payloads']);
   return Object.entries(after).flatMap(([table, { rows, digest }]) => {
     const then = before[table] ?? { rows: 0, digest: '' };
     if (follows.has(table)) return [];
     const grown = accepted[table];
-    if (grown === undefined) return digest === then.digest ? [] : [`the table ${table} was changed`];
-    return rows === then.rows + grown ? [] : [`${table} has ${rows} rows, not ${then.rows} + ${grown}`];
+    if (grown === undefined)
+      return digest === then.digest ? [] : [`the table ${table} was changed`];
+    return rows === then.rows + grown
+      ? []
+      : [`${table} has ${rows} rows, not ${then.rows} + ${grown}`];
   });
 }
 
 /** What went wrong inside, though the answer did not show it. */
 function logProblems(logged: readonly string[]): string[] {
-  return logged.filter((line) => /tool failed|request failed|"stack"/.test(line)).slice(0, 20).map((line) => `logged: ${line.slice(0, 600)}`);
+  return logged
+    .filter((line) => /tool failed|request failed|"stack"/.test(line))
+    .slice(0, 20)
+    .map((line) => `logged: ${line.slice(0, 600)}`);
 }

@@ -56,7 +56,10 @@ test('a wait goes on through moves that end nothing, and gives the present state
   const job = await aJobThatIs(store, 'running');
   const waiting = timed(waitFor(waits, job, 1_000));
   await until('somebody waits', () => waits.size === 1);
-  await store.progress({ id: job.id, lease: job.lease ?? '' }, { done: 1, total: 2, message: null });
+  await store.progress(
+    { id: job.id, lease: job.lease ?? '' },
+    { done: 1, total: 2, message: null },
+  );
   await applied(store, job, handBack(job));
   const { job: seen, ms } = await waiting;
   assert.equal(seen.status, 'queued');
@@ -258,5 +261,8 @@ test('a store that fails for a while costs nobody his wait', async (t) => {
   isBroken = false;
   await until('somebody waits', () => waits.size === 1);
   isBroken = true;
-  await assert.rejects(unlucky, (error) => error instanceof JobError && error.code === 'STORE_BUSY');
+  await assert.rejects(
+    unlucky,
+    (error) => error instanceof JobError && error.code === 'STORE_BUSY',
+  );
 });

@@ -19,7 +19,9 @@ export function callCommand(): Command {
     .argument('<tool>', 'name of the tool')
     .argument('[key=value...]', 'arguments, typed by the schema of the tool')
     .addOption(new Option('--args <json>', 'arguments as a JSON object; key=value goes before it'))
-    .addOption(new Option('--wait', 'wait for the job, and print how it ended'))
+    .addOption(
+      new Option('--wait', 'wait for the job, showing how far it is, and print how it ended'),
+    )
     .addOption(timeoutOption())
     .addOption(urlOption())
     .addOption(tokenOption())
@@ -38,10 +40,12 @@ ${EXIT_CODES_HELP}`,
 }
 
 async function call(tool: string, pairs: readonly string[], options: CallOptions): Promise<void> {
-  const [{ withClient }, { refuseFailure, stateLine, waitFor }] = await Promise.all([
+  const [{ withClient }, { refuseFailure, waitFor }, { openDisplay }] = await Promise.all([
     import('../connect.ts'),
     import('../waiting.ts'),
+    import('../display.ts'),
   ]);
+  const json = options.json === true;
   await withClient(options, async (client) => {
     const { tools } = await client.listTools();
     const known = tools.find(({ name }) => name === tool);
@@ -58,7 +62,7 @@ async function call(tool: string, pairs: readonly string[], options: CallOptions
     const state = jobIn(body);
     const isSubmission = state !== null && !isFinalState(state) && tool !== 'get_job_status';
     if (!isSubmission || options.wait !== true) {
-      printJson(body, options.json === true);
+      printJson(body, json);
       if (isSubmission) say(`Follow it with: mcp-async-jobs watch ${state.job_id}`);
       return;
     }
@@ -66,9 +70,9 @@ async function call(tool: string, pairs: readonly string[], options: CallOptions
       jobId: state.job_id,
       known: state,
       timeoutSeconds: options.timeout,
-      onChange: (one) => say(stateLine(one)),
+      display: await openDisplay({ json, jsonl: false, linesAreData: false }),
     });
-    printJson({ data: final }, options.json === true);
+    printJson({ data: final }, json);
     refuseFailure(final);
   });
 }

@@ -3,7 +3,7 @@ import { now, toWireTime } from '../../job/clock.ts';
 import type { TokenInfo } from '../../team/mint.ts';
 import { CliError, EXIT_CODES_HELP } from '../exit.ts';
 import { dbOption, jsonOption, listOption, numberOption } from '../options.ts';
-import { printJson, printLine, say, table } from '../output.ts';
+import { printJson, printLine, say } from '../output.ts';
 
 interface CreateOptions {
   readonly db: string;
@@ -114,6 +114,7 @@ async function list(options: ListOptions): Promise<void> {
     instant(token.last_used_at) ?? '-',
     stateOf(token),
   ]);
+  const { table } = await import('../table.ts');
   printLine(table(headings, rows));
 }
 

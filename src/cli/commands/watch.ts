@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import type { CallerOptions } from '../connect.ts';
 import { EXIT_CODES_HELP } from '../exit.ts';
 import { jsonOption, timeoutOption, tokenOption, urlOption } from '../options.ts';
-import { printJson, printLine, say } from '../output.ts';
+import { printJson } from '../output.ts';
 
 interface WatchOptions extends CallerOptions {
   readonly timeout?: number;
@@ -11,7 +11,7 @@ interface WatchOptions extends CallerOptions {
 
 export function watchCommand(): Command {
   return new Command('watch')
-    .description('follow a job to its end: a line for each change')
+    .description('follow a job to its end: a bar on a terminal, else a line for each change')
     .argument('<job_id>', 'id that the submission returned')
     .addOption(timeoutOption())
     .addOption(new Option('--jsonl', 'each change as a line of JSON on stdout').conflicts('json'))
@@ -32,22 +32,20 @@ ${EXIT_CODES_HELP}`,
 }
 
 async function watch(jobId: string, options: WatchOptions): Promise<void> {
-  const [{ withClient }, { refuseFailure, stateLine, waitFor }] = await Promise.all([
+  const [{ withClient }, { refuseFailure, waitFor }, { openDisplay }] = await Promise.all([
     import('../connect.ts'),
     import('../waiting.ts'),
+    import('../display.ts'),
   ]);
+  const [json, jsonl] = [options.json === true, options.jsonl === true];
   await withClient(options, async (client) => {
     const final = await waitFor(client, {
       jobId,
       known: null,
       timeoutSeconds: options.timeout,
-      onChange: (state) => {
-        if (options.jsonl === true) printJson({ data: state }, true);
-        else if (options.json === true) say(stateLine(state));
-        else printLine(stateLine(state));
-      },
+      display: await openDisplay({ json, jsonl, linesAreData: true }),
     });
-    if (options.json === true) printJson({ data: final }, true);
+    if (json) printJson({ data: final }, true);
     refuseFailure(final);
   });
 }

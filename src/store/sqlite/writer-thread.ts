@@ -8,7 +8,6 @@ import {
   workerData,
   type MessagePort,
 } from 'node:worker_threads';
-import { now } from '../../job/clock.ts';
 import type { Effect } from '../../job/effects.ts';
 import { JobError } from '../../job/errors.ts';
 import type { NewJob } from '../../job/job.ts';

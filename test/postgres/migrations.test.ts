@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { applyMigrations, migrationStatus, openStore, planMigrations } from '../../src/postgres.ts';
+import { aJob } from '../support/a-job.ts';
+import { emptyDatabase, psql } from '../support/postgres.ts';
+
+const APP = {
+  namespace: 'pages',
+  sqlite: [],
+  postgres: ['CREATE TABLE pages (n integer)', 'CREATE INDEX pages_n ON pages (n)'],
+};
+
+test('an empty database is planned, migrated and then up to date', async () => {
+  const url = await emptyDatabase();
+  const plan = await planMigrations(url, { migrations: [APP] });
+  assert.deepEqual(
+    [...new Set(plan.map(({ namespace }) => namespace))],
+    ['jobs', 'team', 'pages', 'deliveries'],
+  );
+  assert.match(plan[0]?.sql ?? '', /CREATE TABLE jobs/);
+  const [row] = await psql(url, `SELECT to_regclass('jobs') AS found`);
+  assert.equal(row?.['found'], null, 'planning changes nothing');
+  const status = await applyMigrations(url, { migrations: [APP] });
+  assert.ok(status.every(({ found, wanted }) => found === wanted && found > 0));
+  assert.deepEqual(await planMigrations(url, { migrations: [APP] }), []);
+});
+
+test('several processes that migrate at once wait for each other', async () => {
+  const url = await emptyDatabase();
+  const stores = await Promise.all(Array.from({ length: 6 }, () => openStore(url)));
+  await Promise.all(stores.map((store) => store.insert(aJob(), 0)));
+  await Promise.all(stores.map((store) => store.close()));
+  const rows = await psql(url, `SELECT 1 FROM jobs`);
+  assert.equal(rows.length, 6);
+});
+
+test('a migration that was stopped between two steps goes on where it was', async () => {
+  const url = await emptyDatabase();
+  const broken = { ...APP, postgres: [...APP.postgres.slice(0, 1), 'CREATE TABLE pages (n int)'] };
+  await assert.rejects(applyMigrations(url, { migrations: [broken] }), /already exists/);
+  const status = await migrationStatus(url, { migrations: [APP] });
+  const pages = status.find(({ namespace }) => namespace === 'pages');
+  assert.deepEqual(pages, { namespace: 'pages', found: 1, wanted: 2 });
+  await applyMigrations(url, { migrations: [APP] });
+  await psql(url, `INSERT INTO pages VALUES (1)`);
+});
+
+test('tables of a newer program are refused, and left as they are', async () => {
+  const url = await emptyDatabase();
+  await applyMigrations(url);
+  await psql(url, `INSERT INTO schema_migrations VALUES ('jobs', 9999, 0)`);
+  for (const work of [openStore, applyMigrations, planMigrations]) {
+    await assert.rejects(work(url), /at version 9999.*newer|at least as new/);
+  }
+});
+
+test('a server that may not migrate says so instead of starting', async () => {
+  const url = await emptyDatabase();
+  await assert.rejects(openStore(url, { migrate: false }), /migrate apply/);
+  await applyMigrations(url);
+  await (await openStore(url, { migrate: false })).close();
+});
+
+test('tables of an application without PostgreSQL steps are an error of its author', async () => {
+  const url = await emptyDatabase();
+  await assert.rejects(
+    openStore(url, { migrations: [{ namespace: 'pages', sqlite: [] }] }),
+    /"pages" have no `postgres` steps/,
+  );
+});

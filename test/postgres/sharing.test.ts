@@ -1,0 +1,117 @@
+/** Several processes on one database, each with a store of its own. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cancel, complete } from '../../src/job/transitions.ts';
+import type { ChangeNotice, Store } from '../../src/store/store.ts';
+import { aJob, claim, who } from '../support/a-job.ts';
+import { postgresStores, psql } from '../support/postgres.ts';
+import { until } from '../support/until.ts';
+
+test('a commit of one process is heard in another, with its id and status', async (t) => {
+  const { stores } = await postgresStores(t, 2);
+  const [one, other] = stores as [Store, Store];
+  const heard: ChangeNotice[] = [];
+  let looks = 0;
+  let due = 0;
+  other.onChange((notice) => {
+    if (notice) heard.push(notice);
+    else looks += 1;
+  });
+  other.onDue(() => {
+    due += 1;
+  });
+  await until('the other listens', () => looks > 0);
+  due = 0;
+  const { id } = await one.insert(aJob(), 0);
+  await until('it was heard', () => heard.length === 1, { ms: 900 });
+  assert.ok(due > 0);
+  assert.equal((await one.applyAs(id, who(), cancel('req_c'))).outcome, 'applied');
+  await until('the cancel was heard', () => heard.length === 2, { ms: 900 });
+  assert.deepEqual(heard, [
+    { id, status: 'queued' },
+    { id, status: 'cancelled' },
+  ]);
+});
+
+test('a process that lost its listening connection listens again and looks at everything', async (t) => {
+  const { url, stores } = await postgresStores(t, 2);
+  const [one, other] = stores as [Store, Store];
+  let looks = 0;
+  const heard: string[] = [];
+  other.onChange((notice) => {
+    if (notice) heard.push(notice.id);
+    else looks += 1;
+  });
+  await until('the other listens', () => looks > 0);
+  await psql(
+    url,
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND query LIKE 'LISTEN mcp_async_jobs'`,
+  );
+  looks = 0;
+  await until('it looked at everything', () => looks > 0, { ms: 5_000 });
+  const { id } = await until('a notice arrives again', async () => {
+    const job = await one.insert(aJob(), 0);
+    return (
+      (await until('heard', () => heard.includes(job.id), { ms: 300 }).catch(() => false)) && job
+    );
+  });
+  assert.ok(heard.includes(id));
+});
+
+test('whoever is told nothing looks each second', async (t) => {
+  const { stores } = await postgresStores(t, 1);
+  const looks: number[] = [];
+  stores[0]?.onChange((notice) => {
+    if (notice === null) looks.push(performance.now());
+  });
+  await until('it looked three times', () => looks.length >= 4, { ms: 6_000 });
+});
+
+test('a job is claimed in one process only, and none is left over', async (t) => {
+  const { stores } = await postgresStores(t, 4);
+  const [first] = stores;
+  await Promise.all(Array.from({ length: 400 }, () => first?.insert(aJob(), 0)));
+  const claimed: string[] = [];
+  await Promise.all(
+    stores.flatMap((store, s) =>
+      Array.from({ length: 4 }, async (_, w) => {
+        for (;;) {
+          const { jobs } = await claim(store, { worker: `wrk_${s}_${w}`, limit: 7 });
+          if (jobs.length === 0) return;
+          claimed.push(...jobs.map(({ id }) => id));
+          await Promise.all(jobs.map((job) => store.apply(job.id, complete(job, '{}', []))));
+        }
+      }),
+    ),
+  );
+  assert.equal(claimed.length, 400);
+  assert.equal(new Set(claimed).size, 400);
+});
+
+test('the cap of a team holds exactly over several processes', async (t) => {
+  const { stores } = await postgresStores(t, 3);
+  const answers = await Promise.allSettled(
+    Array.from({ length: 60 }, (_, i) => stores[i % 3]?.insert(aJob(), 10)),
+  );
+  assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 10);
+});
+
+test('one key is one job, whichever process it is sent to', async (t) => {
+  const { stores } = await postgresStores(t, 3);
+  const key = { key: 'k1', hash: 'h1', answer: '{}', ttlMs: 60_000 };
+  const answers = await Promise.all(
+    Array.from({ length: 30 }, async (_, i) => {
+      const job = aJob();
+      return (await stores[i % 3]?.insertOnce(job, 0, key))?.jobId ?? job.id;
+    }),
+  );
+  assert.equal(new Set(answers).size, 1);
+  const [store] = stores;
+  assert.deepEqual(
+    (await store?.list({ who: who(), status: null, tool: null, before: null, limit: 101 }))?.map(
+      ({ id }) => id,
+    ),
+    [answers[0]],
+  );
+});

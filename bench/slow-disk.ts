@@ -10,18 +10,19 @@ import { Caller, type LoadResult } from './load.ts';
 import { ServerUnderTest } from './server.ts';
 import { alternate, both, percentile, ratio } from './statistics.ts';
 
-const TRACE = 'strace -f --seccomp-bpf -qq -o /dev/null -e trace=fsync,fdatasync'.split(' ');
+const STRACE = 'strace';
+const TRACE = '-f --seccomp-bpf -qq -o /dev/null -e trace=fsync,fdatasync'.split(' ');
 const DELAY = ['-e', 'inject=fsync,fdatasync:delay_enter=10000'];
 const p99 = ({ latencies }: LoadResult) => percentile(latencies, 99);
 
 export const slowDisk: Bench = async ({ pairs, quick }) => {
-  if (spawnSync('strace', ['--version']).status !== 0) {
+  if (spawnSync(STRACE, ['--version']).status !== 0) {
     return [{ bench: 'slow-disk', notRun: 'strace is missing; run: apt-get install strace' }];
   }
   return withFolder(async (folder) => {
     const settings = { kind: 'ours', workers: 0, concurrency: 1 } as const;
     const start = async (name: string, more: readonly string[]) =>
-      ServerUnderTest.start({ ...settings, db: join(folder, name) }, [...TRACE, ...more]);
+      ServerUnderTest.start({ ...settings, db: join(folder, name) }, [STRACE, ...TRACE, ...more]);
     await using slow = await start('slow.db', DELAY);
     await using plain = await start('plain.db', []);
     using submitter = new Caller();

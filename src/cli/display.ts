@@ -23,7 +23,7 @@ export interface DisplayOptions {
 }
 
 const REDRAW_MS = 1_000;
-/** A narrower terminal, or one that does not know its width, gets lines. */
+/** A narrower terminal, or one that does not know its size, gets lines. */
 const COLUMNS_MIN = 40;
 
 /** The display that fits where the output goes. */
@@ -33,8 +33,9 @@ export async function openDisplay(options: DisplayOptions): Promise<Display> {
     return { isBar: false, onChange: (state) => printJson({ data: state }, true), close: () => {} };
   }
   const print = linesAreData && !json ? printLine : say;
-  const { isTTY, columns } = process.stderr;
-  if (isTTY && columns >= COLUMNS_MIN) return barDisplay((final) => print(stateLine(final)));
+  const { isTTY, columns, rows } = process.stderr;
+  if (isTTY && columns >= COLUMNS_MIN && rows > 1)
+    return barDisplay((final) => print(stateLine(final)));
   return { isBar: false, onChange: (state) => print(stateLine(state)), close: () => {} };
 }
 

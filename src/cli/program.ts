@@ -4,6 +4,7 @@
 import { Command } from 'commander';
 import { callCommand } from './commands/call.ts';
 import { codesCommand } from './commands/codes.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { startCommand } from './commands/start.ts';
 import { stdioCommand } from './commands/stdio.ts';
@@ -41,7 +42,8 @@ ${EXIT_CODES_HELP}`,
     callCommand,
     jobsCommand,
   ];
-  for (const make of [...commands, watchCommand, codesCommand]) command.addCommand(make());
+  for (const make of [...commands, watchCommand, codesCommand, doctorCommand])
+    command.addCommand(make());
   throwInsteadOfExit(command);
   return command;
 }

@@ -2,7 +2,7 @@
  * Waiting for a job at the terminal: each change told once, the ending as an exit code.
  */
 import type { Client } from '@modelcontextprotocol/client';
-import { jobFailure, type JobProgress, type JobState } from '../client/answers.ts';
+import { jobFailure, progressOf, type JobProgress, type JobState } from '../client/answers.ts';
 import { finalState } from '../client/call-job.ts';
 import type { WaitOptions } from '../client/wait.ts';
 import { JobError } from '../job/errors.ts';
@@ -27,10 +27,8 @@ export async function waitFor(client: Client, wait: Wait): Promise<JobState> {
   let latest: JobState | null = null;
   const show = (state: JobState): void => {
     latest = state;
-    const change = JSON.stringify([
-      ...[state.status, state.progress, state.eta_seconds, state['attempts']],
-      ...[state['queue_position'], state.input_requests],
-    ]);
+    const { status, attempts = 0, queue_position: position, input_requests: asked } = state;
+    const change = JSON.stringify([status, attempts, position, asked, progressOf(state)]);
     if (change !== told) display.onChange(state);
     told = change;
   };

@@ -4,6 +4,7 @@
  */
 import type { StandardSchemaWithJSON } from '@modelcontextprotocol/server';
 import { z } from 'zod';
+import type { Json } from '../job/json.ts';
 import { jsonSchemaOf, type JsonSchema, type Schema } from '../job/schema.ts';
 
 /** Says what is expected and accepts everything. Who registers a tool with one checks by himself. */
@@ -48,7 +49,7 @@ export function inputOf(given: GivenSchema | undefined, tool: string): Input {
     const advertised =
       schema instanceof Advertised
         ? schema
-        : advertise(jsonSchemaOf(schema, 'input', `The input of "${tool}"`));
+        : advertise(compact(jsonSchemaOf(schema, 'input', `The input of "${tool}"`)));
     input = { schema, advertised };
     inputs.set(source, input);
   }
@@ -59,15 +60,44 @@ export function inputOf(given: GivenSchema | undefined, tool: string): Input {
 export function outputOf(given: GivenSchema, tool: string): Advertised {
   let advertised = outputs.get(given);
   if (advertised === undefined) {
-    advertised = advertise(
-      withErrors(jsonSchemaOf(asSchema(given), 'output', `The output of "${tool}"`)),
-    );
+    const json = jsonSchemaOf(asSchema(given), 'output', `The output of "${tool}"`);
+    advertised = advertise(withErrors(open(compact(json))));
     outputs.set(given, advertised);
   }
   return advertised;
 }
 
-const ERROR: JsonSchema = { type: 'object', required: ['code', 'message'] };
+const UNBOUNDED: Readonly<Record<string, number>> = {
+  minimum: Number.MIN_SAFE_INTEGER,
+  maximum: Number.MAX_SAFE_INTEGER,
+};
+
+/**
+ * The same schema in fewer words: without what schema libraries add to every whole number, record
+ * and loose object.
+ */
+export function compact<T extends Json>(json: T): T {
+  if (Array.isArray(json)) return json.map((one: Json) => compact(one)) as Json as T;
+  if (typeof json !== 'object' || json === null) return json;
+  const kept = Object.entries(json as JsonSchema).filter(
+    ([word, value]) => UNBOUNDED[word] !== value && !isEmptyWord(word, value),
+  );
+  return Object.fromEntries(kept.map(([word, value]) => [word, compact(value)])) as T;
+}
+
+function isEmptyWord(word: string, value: Json): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const says = JSON.stringify(value);
+  if (word === 'propertyNames') return says === '{"type":"string"}';
+  return word === 'additionalProperties' && says === '{}';
+}
+
+/** An answer promises what is there, not what is not. */
+export function open({ additionalProperties: _, ...json }: JsonSchema): JsonSchema {
+  return json;
+}
+
+const ERROR: JsonSchema = { type: 'object' };
 
 /** Clients hold error answers to the advertised schema too. */
 function withErrors(json: JsonSchema): JsonSchema {
@@ -75,6 +105,9 @@ function withErrors(json: JsonSchema): JsonSchema {
   const { properties, required, ...rest } = whole;
   if (!Array.isArray(required) || ['anyOf', 'oneOf', 'allOf', '$ref'].some((key) => key in rest)) {
     const error = { type: 'object', properties: { error: ERROR }, required: ['error'] };
+    if (Array.isArray(rest['anyOf'])) {
+      return { ...rest, anyOf: [...rest['anyOf'], error], ...($defs !== undefined && { $defs }) };
+    }
     return { type: 'object', anyOf: [whole, error], ...($defs !== undefined && { $defs }) };
   }
   return {

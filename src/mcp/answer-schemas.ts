@@ -16,18 +16,10 @@ export function object(
   return { type: 'object', properties, required };
 }
 
-/** What every view of a job has. */
-export const summary = {
-  job_id: text,
-  tool_name: text,
-  status: { enum: statuses },
-  enqueued_at: text,
-  started_at: textOrNull,
-  completed_at: textOrNull,
-};
+export const status = { enum: statuses };
 
 /** When and how to ask again; absent from a final job. */
 export const hints = { poll_after_ms: whole, next_step: text };
 
 /** Annotations of tools that change nothing. */
-export const LOOKS = { readOnlyHint: true, idempotentHint: true, openWorldHint: false };
+export const LOOKS = { readOnlyHint: true, openWorldHint: false };

@@ -15,11 +15,9 @@ const FORM = /^[\x21-\x7e]{1,255}$/;
 
 const ADVERTISED: JsonSchema = {
   type: 'string',
-  minLength: 1,
-  maxLength: 255,
-  pattern: '^[!-~]+$',
+  pattern: '^[!-~]{1,255}$',
   description:
-    'Optional. Any text of your own: repeating the call with the same key and arguments gives the first job again instead of a second one, for 24 hours unless the server says otherwise.',
+    'Of your own: repeating the call with the same key and arguments gives the first job again, for 24 hours by default.',
 };
 
 /** The input schema of an asynchronous tool with the argument that every one of them takes. */

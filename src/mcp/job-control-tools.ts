@@ -4,21 +4,19 @@ import { z } from 'zod';
 import { answer } from '../queue/answer.ts';
 import { cancel } from '../queue/cancel.ts';
 import { advertise } from './advertise.ts';
-import { object, statuses, text } from './answer-schemas.ts';
+import { object, text } from './answer-schemas.ts';
 import type { JobTools } from './job-tools.ts';
 import { jobView } from './job-view.ts';
 import type { ToolConfig } from './tool.ts';
 
 const jobId = z.string().min(1, 'must not be empty');
 /** The view of `get_job_status`, of which only this is promised here. */
-const outputSchema = advertise(
-  object({ data: object({ job_id: text, status: { enum: statuses } }) }),
-);
+const outputSchema = advertise(object({ data: object({ job_id: text }) }));
 
 const CANCEL: ToolConfig = {
   title: 'Cancel job',
   description:
-    'Cancels a job of yours at once; it then reads as failed with the error JOB_CANCELLED. A job that is final stays as it is. Answers at once; returns no new job_id.',
+    'Cancels your job, which then is failed with JOB_CANCELLED; a final job stays as it is. Answers at once; returns no new job_id.',
   inputSchema: z.strictObject({ job_id: jobId }),
   outputSchema,
   annotations: { readOnlyHint: false, idempotentHint: true, destructiveHint: true },
@@ -27,18 +25,15 @@ const CANCEL: ToolConfig = {
 const ANSWER: ToolConfig = {
   title: 'Answer job',
   description:
-    'Answers what a job asks in input_requests of get_job_status. Answers to other keys are ignored. Answers at once; returns no new job_id.',
+    'Answers input_requests of get_job_status; other keys are ignored. Answers at once; returns no new job_id.',
   inputSchema: z.strictObject({
     job_id: jobId,
     answers: z
       .record(
         z.string(),
-        z.strictObject({
-          action: z.enum(['accept', 'decline', 'cancel']).default('accept'),
-          content: z.record(z.string(), z.unknown()).optional(),
-        }),
+        z.looseObject({ action: z.enum(['accept', 'decline', 'cancel']).default('accept') }),
       )
-      .describe('By key; content as its requestedSchema says.'),
+      .describe('By key; with content as its requestedSchema says.'),
   }),
   outputSchema,
   annotations: { readOnlyHint: false, idempotentHint: true, destructiveHint: false },

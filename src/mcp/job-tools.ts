@@ -9,17 +9,8 @@ import type { QueueContext } from '../queue/context.ts';
 import { list, type ListRequest } from '../queue/list.ts';
 import { NeedsAnswers, submit } from '../queue/submit.ts';
 import { WAIT_SECONDS_MAX } from '../queue/wait.ts';
-import { advertise, type Advertised } from './advertise.ts';
-import {
-  hints,
-  LOOKS,
-  object,
-  statuses,
-  summary,
-  text,
-  textOrNull,
-  whole,
-} from './answer-schemas.ts';
+import { advertise, compact, type Advertised } from './advertise.ts';
+import { LOOKS, object, statuses, status, text, textOrNull, whole } from './answer-schemas.ts';
 import { takeIdempotencyKey, withIdempotencyKey } from './idempotency-key.ts';
 import { registerControlTools } from './job-control-tools.ts';
 import { jobSummary, type Viewing } from './job-view.ts';
@@ -48,16 +39,8 @@ export interface JobTools {
 
 const QUEUES = { readOnlyHint: false, idempotentHint: false, destructiveHint: false };
 
-const HANDLE = object(
-  {
-    job_id: text,
-    status: { const: 'queued' },
-    enqueued_at: text,
-    ...hints,
-    replayed: { const: true },
-  },
-  ['replayed'],
-);
+/** Hints and what `prepare` adds stand beside it. */
+const HANDLE = object({ job_id: text, status: { const: 'queued' }, enqueued_at: text });
 
 const LIST: ToolConfig = {
   title: 'List jobs',
@@ -71,7 +54,7 @@ const LIST: ToolConfig = {
   }),
   outputSchema: advertise(
     object({
-      data: { type: 'array', items: object(summary) },
+      data: { type: 'array', items: object({ job_id: text, tool_name: text, status }) },
       meta: object({ limit: whole, has_more: { type: 'boolean' }, next_cursor: textOrNull }),
     }),
   ),
@@ -87,7 +70,7 @@ function submissionConfig(definition: AnyDefinition): ToolConfig {
     config = {
       ...(definition.title !== null && { title: definition.title }),
       description: `${definition.description.trim()} Queues a job and returns its job_id at once, not the result: call get_job_status with that job_id and wait_seconds: ${WAIT_SECONDS_MAX} to get it.`,
-      inputSchema: advertise(withIdempotencyKey(definition.inputJson)),
+      inputSchema: advertise(withIdempotencyKey(compact(definition.inputJson))),
       outputSchema: submissionOutput(definition, HANDLE),
       annotations: QUEUES,
     };

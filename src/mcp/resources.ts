@@ -18,6 +18,7 @@ import { VIEW_ANY } from '../job/who.ts';
 import { getWhole } from '../queue/get.ts';
 import type { JobTools } from './job-tools.ts';
 import { resultOf, type Viewing } from './job-view.ts';
+import { resultUri } from './result-link.ts';
 
 const SCHEME = 'mcp-async-jobs://';
 /** Of the lists; it grows when a member of theirs changes its meaning. */
@@ -31,12 +32,7 @@ export interface AbilityFacts {
   readonly abilities: Readonly<Record<string, string>>;
 }
 
-const RESULT = new ResourceTemplate(`${SCHEME}jobs/{job_id}/result`, { list: undefined });
-
-/** The address of a job's result as a resource. */
-export function resultUri(jobId: string): string {
-  return `${SCHEME}jobs/${jobId}/result`;
-}
+const RESULT = new ResourceTemplate(resultUri('{job_id}'), { list: undefined });
 
 export function registerResources(tools: JobTools, facts: AbilityFacts): void {
   const { mcp, queue, viewing, caller } = tools;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Job } from '../job/job.ts';
 import { WAIT_SECONDS_MAX } from '../queue/wait.ts';
 import { advertise } from './advertise.ts';
-import { hints, LOOKS, object, summary, text, whole } from './answer-schemas.ts';
+import { hints, LOOKS, object, status, text } from './answer-schemas.ts';
 import type { JobTools } from './job-tools.ts';
 import { jobView } from './job-view.ts';
 import { progressNotices } from './progress-notices.ts';
@@ -14,31 +14,17 @@ import { toToolResult } from './tool-answer.ts';
 
 const objectOrNull = { type: ['object', 'null'] };
 
-const PROGRESS = object({
-  done: { type: 'number' },
-  total: { type: ['number', 'null'] },
-  message: { type: ['string', 'null'] },
-  percent: { type: ['integer', 'null'] },
-});
+/** Those of the optional members that decide what to call next. */
+const OPTIONAL = { result_uri: text, input_requests: { type: 'object' }, ...hints };
 
-const OPTIONAL = {
-  result_uri: text,
-  result_url: text,
-  result_bytes: whole,
-  queue_position: whole,
-  progress: PROGRESS,
-  eta_seconds: whole,
-  input_requests: { type: 'object' },
-  ...hints,
-};
-
+/** What is promised of the view; the times and counts of the job stand beside it. */
 const DATA = object(
   {
-    ...summary,
+    job_id: text,
+    tool_name: text,
+    status,
     result: objectOrNull,
     error: objectOrNull,
-    runs: whole,
-    attempts: whole,
     ...OPTIONAL,
   },
   Object.keys(OPTIONAL),

@@ -3,7 +3,8 @@
  * outside the SDK's own checks.
  *
  * Why: the SDK answers arguments that are no object with a protocol error before any tool is
- * asked, and it has no way to put a task in the place of a tool's answer. Both protected members
+ * asked, it has no way to put a task in the place of a tool's answer, and it answers params that
+ * fail its schemas with an internal error. Both protected members
  * used here are in the published types since 2.0.0. Where a later SDK lacks them, a warning says
  * so and the tools do with the public API (`task-answer.ts`).
  */
@@ -13,7 +14,7 @@ import {
   Server,
   type ServerContext,
 } from '@modelcontextprotocol/server';
-import { shownName } from '../job/schema.ts';
+import { printable, shownName } from '../job/schema.ts';
 import { advertise } from './advertise.ts';
 
 type Stored = NonNullable<ReturnType<Seam['_getRequestHandler']>>;
@@ -27,6 +28,10 @@ class Seam extends Server {
   static isIn(server: Server): boolean {
     const { _getRequestHandler: get, _wrapHandler: wrap } = server as Seam;
     return typeof get === 'function' && typeof wrap === 'function';
+  }
+
+  static has(server: Server, method: string): boolean {
+    return (server as Seam)._getRequestHandler(method) !== undefined;
   }
 
   static wrap(server: Server, method: string, make: (inner: Stored) => Stored): void {
@@ -106,6 +111,59 @@ async function withoutName<T>(name: unknown, call: () => Promise<T>): Promise<T>
       error.message.replaceAll(name, shownName(name)),
       error.data,
     );
+  }
+}
+
+/** Methods that the SDK itself answers. */
+const METHODS_OF_SDK = [
+  'initialize',
+  'tools/list',
+  'resources/list',
+  'resources/templates/list',
+  'resources/read',
+  'prompts/list',
+  'prompts/get',
+  'completion/complete',
+  'logging/setLevel',
+];
+
+/**
+ * Answer what is wrong with a call of the SDK's own methods as the caller's mistake, and what broke
+ * as ours, without its text. Call it once, when everything is registered.
+ *
+ * @param onFault told of what broke
+ */
+export function guardMethods(
+  server: Server,
+  onFault: (error: unknown, method: string) => void,
+): void {
+  if (!hasSeam(server)) return;
+  for (const method of METHODS_OF_SDK.filter((one) => Seam.has(server, one))) {
+    Seam.wrap(server, method, (inner) => async (request, context) => {
+      try {
+        return await inner(request, context);
+      } catch (error) {
+        // The SDK answers with the code of an error when it has one, and always with its text.
+        if (error instanceof ProtocolError) throw error;
+        const problem = wrongParams(error);
+        if (problem !== null) throw new ProtocolError(ProtocolErrorCode.InvalidParams, problem);
+        onFault(error, method);
+        throw new ProtocolError(ProtocolErrorCode.InternalError, 'Internal error');
+      }
+    });
+  }
+}
+
+/** What the SDK throws for wrong params is an `Error` whose text is a list of issues in JSON. */
+function wrongParams(error: unknown): string | null {
+  if (!(error instanceof Error) || !error.message.startsWith('[')) return null;
+  try {
+    const [first] = JSON.parse(error.message) as { path: unknown[]; message: string }[];
+    if (first === undefined) return null;
+    const path = shownName(first.path.map(String).join('.'));
+    return `Invalid params: ${path}: ${printable(first.message, 200)}.`;
+  } catch {
+    return null;
   }
 }
 

@@ -98,7 +98,13 @@ export class Worker {
 
   #wake(): void {
     if (this.#claiming) this.#claimAgain = true;
-    else if (!this.#isStopping) this.#claiming = this.#claim();
+    // Cleared outside: a claim that finds no free slot ends before it is assigned.
+    else if (!this.#isStopping) this.#claiming = this.#claim().finally(() => this.#claimed());
+  }
+
+  #claimed(): void {
+    this.#claiming = null;
+    if (this.#claimAgain) this.#wake();
   }
 
   async #claim(): Promise<void> {
@@ -117,8 +123,6 @@ export class Worker {
       }
     } catch (error) {
       log.warn({ error: describe(error) }, 'claiming failed; trying again');
-    } finally {
-      this.#claiming = null;
     }
   }
 

@@ -5,8 +5,6 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { cli } from '../../scripts/cli-process.ts';
 import { newId } from '../../src/job/ids.ts';
-import { cancel } from '../../src/job/transitions.ts';
-import { openStore } from '../../src/sqlite.ts';
 import { tempFolder } from '../support/temp.ts';
 import { aServer, aToken, dataOf, errorOf, JOBS, type ServerOfATest } from './a-server.ts';
 
@@ -129,22 +127,17 @@ test('a failed job ends with 2, and with its envelope on stderr', async () => {
   assert.equal((await call('jobs', 'get', id)).code, 0);
 });
 
-test('a wait that is over ends with 7 and names the command that goes on', async () => {
-  const { call, db } = jobs;
+test('a wait that is over ends with 7 and names the command that goes on; cancelling ends it', async () => {
+  const { call } = jobs;
   const late = await call('call', 'linger', '--wait', '--timeout', '1', '--json');
   assert.equal(late.code, 7);
   const { job_id: id, next_command: next } = errorOf(late)['context'] as Data;
   assert.equal(next, `mcp-async-jobs watch ${String(id)}`);
 
-  const token = dataOf(await cli(['token', 'list', '--db', db, '--json']))['data'] as Data[];
-  const who = {
-    team: String(token[0]?.['team_id']),
-    owner: String(token[0]?.['owner_id']),
-    abilities: [],
-  };
-  const store = await openStore(db, { isGuest: true });
-  await store.applyAs(String(id), who, cancel('req_test'));
-  await store.close();
+  const done = await call('jobs', 'cancel', String(id));
+  assert.deepEqual([done.code, done.stdout], [0, `${String(id)} cancelled\n`]);
+  const again = await call('jobs', 'cancel', String(id));
+  assert.deepEqual([again.code, again.stdout], [0, `${String(id)} had ended before: failed\n`]);
   const cancelled = await call('watch', String(id), '--json');
   assert.deepEqual([cancelled.code, errorOf(cancelled)['code']], [6, 'JOB_CANCELLED']);
 });

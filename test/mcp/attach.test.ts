@@ -44,7 +44,17 @@ test('attach puts job tools beside the tools that are there', async (t) => {
   const { tools } = await client.listTools();
   assert.deepEqual(
     tools.map(({ name }) => name),
-    ['greet', 'add', 'prepared', 'refuse', 'sleep', 'get_job_status', 'list_jobs'],
+    [
+      'greet',
+      'add',
+      'prepared',
+      'refuse',
+      'sleep',
+      'get_job_status',
+      'list_jobs',
+      'cancel_job',
+      'answer_job',
+    ],
   );
   const submitted = await client.callTool({ name: 'add', arguments: { a: 1, b: 2 } });
   const { data } = submitted.structuredContent as { data: { job_id: string } };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { test } from 'node:test';
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client, StreamableHTTPClientTransport, type Progress } from '@modelcontextprotocol/client';
 import { monotonic } from '../../src/job/clock.ts';
 import { complete } from '../../src/job/transitions.ts';
 import { local } from '../../src/http.ts';
@@ -125,7 +125,7 @@ for (const mode of ['legacy', { pin: '2026-07-28' }] as const) {
     const args = { steps: 3, ms: 1_200 };
     const submitted = await client.callTool({ name: 'steps', arguments: args });
     const { data } = submitted.structuredContent as { data: { job_id: string } };
-    const told: { progress: number; total?: number; message?: string }[] = [];
+    const told: Progress[] = [];
     const { structuredContent } = await client.callTool(
       { name: 'get_job_status', arguments: { job_id: data.job_id, wait_seconds: 25 } },
       { onprogress: (progress) => void told.push(progress) },

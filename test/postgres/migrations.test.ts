@@ -25,11 +25,15 @@ test('an empty database is planned, migrated and then up to date', async () => {
   assert.deepEqual(await planMigrations(url, { migrations: [APP] }), []);
 });
 
-test('several processes that migrate at once wait for each other', async () => {
+test('several processes that migrate at once wait for each other', async (t) => {
   const url = await emptyDatabase();
-  const stores = await Promise.all(Array.from({ length: 6 }, () => openStore(url)));
-  await Promise.all(stores.map((store) => store.insert(aJob(), 0)));
-  await Promise.all(stores.map((store) => store.close()));
+  await Promise.all(
+    Array.from({ length: 6 }, async () => {
+      const store = await openStore(url);
+      t.after(() => store.close());
+      await store.insert(aJob(), 0);
+    }),
+  );
   const rows = await psql(url, `SELECT 1 FROM jobs`);
   assert.equal(rows.length, 6);
 });

@@ -14,6 +14,13 @@ import { insertPage, PAGES, countPages } from './suite/pages.ts';
 
 const OPENER = new URL('./opener.ts', import.meta.url);
 
+interface Given {
+  readonly askedAt: number;
+  readonly rows: number;
+  readonly verb: string;
+  readonly isOneStatement: boolean;
+}
+
 /** A group over a table `t` with a single column, unique; `write` adds a member that inserts it. */
 function aGroup(t: Ending, beginMs = 10_000) {
   const path = join(tempFolder(t), 'x.db');
@@ -33,13 +40,13 @@ function aGroup(t: Ending, beginMs = 10_000) {
     },
   });
   const insert = db.prepare('INSERT INTO t (text) VALUES (?)');
-  const write = (text: string, given: { askedAt?: number; rows?: number; verb?: string } = {}) => {
-    const { askedAt = monotonic(), rows = 0, verb = 'write' } = given;
+  const write = (text: string, given: Partial<Given> = {}) => {
+    const { askedAt = monotonic(), rows = 0, verb = 'write', isOneStatement = false } = given;
     const answer: { outcome: Outcome | null } = { outcome: null };
     group.add({
       verb,
       askedAt,
-      isOneStatement: false,
+      isOneStatement,
       effects: [{ name: 'x', sql: {}, rows: Array.from({ length: rows }, () => ({})) }],
       work: () => insert.run(text),
       settle: (outcome) => {
@@ -72,6 +79,14 @@ describe('a group of writes', () => {
   test('a member that fails fails alone', (t) => {
     const { group, write, kept, seen } = aGroup(t);
     const answers = ['a', 'a', 'b'].map((text) => write(text));
+    group.commit();
+    assert.deepEqual(answers.map(codeOf), ['ok', 'CONFLICT', 'ok']);
+    assert.deepEqual([kept(), seen.commits], [['a', 'b'], 1]);
+  });
+
+  test('a member of one statement needs no savepoint to fail alone', (t) => {
+    const { group, write, kept, seen } = aGroup(t);
+    const answers = ['a', 'a', 'b'].map((text) => write(text, { isOneStatement: true }));
     group.commit();
     assert.deepEqual(answers.map(codeOf), ['ok', 'CONFLICT', 'ok']);
     assert.deepEqual([kept(), seen.commits], [['a', 'b'], 1]);

@@ -27,13 +27,31 @@ export interface Script {
   readonly ended: Promise<number | NodeJS.Signals | null>;
 }
 
+export interface StartOptions {
+  /** A command, and its arguments, that starts the script in its own place, such as a tracer. */
+  readonly through?: readonly string[];
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** Start `script` (a URL) with one argument of JSON; it is killed after the test at the latest. */
-export function startScript(t: Ending, script: URL, argument: unknown = {}): Script {
-  const child = spawn(
+export function startScript(
+  t: Ending,
+  script: URL,
+  argument: unknown = {},
+  { through = [], env = {} }: StartOptions = {},
+): Script {
+  const [command = process.execPath, ...args] = [
+    ...through,
     process.execPath,
-    ['--conditions=mcp-async-jobs-source', fileURLToPath(script), JSON.stringify(argument)],
-    { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
-  );
+    '--conditions=mcp-async-jobs-source',
+    fileURLToPath(script),
+    JSON.stringify(argument),
+  ];
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    env: { ...process.env, ...env },
+  });
   const lines: Said[] = [];
   let stderr = '';
   const { stdout, stderr: errors } = child;

@@ -22,11 +22,13 @@ interface StartOptions extends ApplicationOptions {
   readonly leaseSeconds: number;
   readonly rateLimit: number;
   readonly maxOutstanding: number;
+  readonly idempotencyHours: number;
   readonly retentionDays: number;
   readonly logLevel: LogLevel;
   readonly json?: boolean;
 }
 
+const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
 export function startCommand(): Command {
@@ -112,6 +114,12 @@ function limitOptions(): Option[] {
       fallback: 120,
     }),
     maxOutstandingOption(),
+    numberOption('--idempotency-hours <n>', 'how long an idempotency key is remembered', {
+      min: 1,
+      max: 720,
+      unit: 'hours',
+      fallback: 24,
+    }),
   ];
 }
 
@@ -177,6 +185,7 @@ async function listen(
     trustProxy: options.trustProxy === true,
     rateLimit: options.rateLimit,
     maxOutstanding: options.maxOutstanding,
+    idempotencyTtlMs: options.idempotencyHours * HOUR_MS,
     retentionMs: options.retentionDays * DAY_MS,
     workers: options.workers,
     concurrency: options.concurrency,

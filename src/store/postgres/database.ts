@@ -73,6 +73,9 @@ export class Database {
 
   private constructor(pool: pg.Pool, log: Logger) {
     this.#pool = pool;
+    // A connection may be lost between two statements, when nobody waits for it; its next statement
+    // fails, and that is where the loss is answered.
+    pool.on('connect', (client) => client.on('error', () => {}));
     pool.on('error', (error) => log.debug({ error: error.message }, 'an idle connection was lost'));
   }
 
@@ -87,12 +90,12 @@ export class Database {
   }
 
   /** One statement by itself. It may run twice when a connection is lost, so it must not mind. */
-  async query(text: string, params: Given = {}): Promise<Row[]> {
+  async query(text: string, params: Given = {}, patienceMs = PATIENCE_MS): Promise<Row[]> {
     const compiled = compile(text);
     const values = bind(compiled, params);
     return await patiently(async () => {
       return await this.#with(async (client) => (await send(client, compiled.text, values)).rows);
-    });
+    }, patienceMs);
   }
 
   /** The same for pg-boss, with its own types. */
@@ -164,8 +167,8 @@ export class Database {
 }
 
 /** Try again while the database is away; give up in a typed error. */
-export async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  const giveUpAt = monotonic() + PATIENCE_MS;
+export async function patiently<T>(work: () => Promise<T>, ms = PATIENCE_MS): Promise<T> {
+  const giveUpAt = monotonic() + ms;
   for (let waitMs = 20; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
     try {
       return await work();

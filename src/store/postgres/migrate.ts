@@ -117,10 +117,13 @@ async function versions(client: pg.Client): Promise<Map<string, number>> {
   return new Map(rows.map(({ namespace, version }) => [namespace, version]));
 }
 
-/** pg-boss locks, checks and records by itself, in a transaction of its own. */
+/**
+ * pg-boss looks what is missing and applies it in one text that ends in COMMIT. Begun under our lock
+ * the two are one transaction, so that nobody else can come between the look and the work.
+ */
 async function migrateDeliveries(client: pg.Client): Promise<void> {
   const boss = bossOn(client);
-  await boss.start();
+  await inTransaction(client, () => boss.start());
   try {
     for (const giveUpAt = monotonic() + BUILD_MS; monotonic() < giveUpAt; await pause(200)) {
       const builds = await boss.getBamStatus();

@@ -43,6 +43,8 @@ const SHOWN: readonly ShownStatus[] = ['queued', 'running', 'completed', 'failed
 const MEMBERS_MAX = 512;
 /** Two groups at once: one is being filled with rows while the other waits for the disk. */
 const LANES = 2;
+/** Whoever asks for the health wants to know it now. */
+const HEALTH_MS = 1_000;
 
 export interface PostgresStoreOptions {
   readonly database: Database;
@@ -242,8 +244,8 @@ export class PostgresStore implements Store {
   async health(): Promise<{ writable: boolean; workers: number }> {
     try {
       const lost = { lostMs: BEAT_LOST_MS };
-      const [row] = await this.#database.query(sql.LIVE_WORKERS, lost);
-      await this.#database.query(sql.PROBE);
+      const [row] = await this.#database.query(sql.LIVE_WORKERS, lost, HEALTH_MS);
+      await this.#database.query(sql.PROBE, {}, HEALTH_MS);
       return { writable: true, workers: row?.['live'] as number };
     } catch (error) {
       if (error instanceof JobError) return { writable: false, workers: 0 };

@@ -1,0 +1,153 @@
+/** The checks of the database file: what it is, what it holds, and who works on it. */
+import { existsSync, statfsSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { ACCESS_CODE_MIGRATIONS } from '../../access-codes/sqlite/migrations.ts';
+import { now } from '../../job/clock.ts';
+import { inspect, type Inspection } from '../../store/sqlite/inspect.ts';
+import { JOBS_MIGRATIONS } from '../../store/sqlite/migrations.ts';
+import { TEAM_MIGRATIONS } from '../../team/sqlite/migrations.ts';
+import { durationText } from '../state-text.ts';
+import { error, ok, warning, type Finding } from './finding.ts';
+
+export interface DatabaseOptions {
+  readonly db: string;
+  readonly keyFile: string;
+  readonly retentionMs: number;
+}
+
+const MIB = 1_048_576;
+const DAY_MS = 86_400_000;
+const FREE = { error: 64 * MIB, warning: 1_024 * MIB };
+/** A sweep takes back what is overdue within seconds. */
+const OVERDUE_MS = 60_000;
+const LONG_QUEUED_MS = 600_000;
+const CLOCK_MS = 60_000;
+const KNOWN = [JOBS_MIGRATIONS, TEAM_MIGRATIONS, ACCESS_CODE_MIGRATIONS];
+
+export function checkDatabase({ db, keyFile, retentionMs }: DatabaseOptions): Finding[] {
+  const path = resolve(db);
+  const disk = checkDisk(path);
+  if (!existsSync(path)) {
+    const fix = 'Name it with --db or MCP_ASYNC_JOBS_DB; `start` makes one.';
+    return [disk, error('database', `There is no database at ${path}.`, fix)];
+  }
+  const files = [
+    checkMode('database', path),
+    ...(existsSync(keyFile) ? [checkMode('key file', keyFile)] : []),
+  ];
+  let seen: Inspection;
+  try {
+    seen = inspect(path, { overdueMs: OVERDUE_MS, retentionMs, soonMs: DAY_MS });
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    const fix = 'Name a database of this program, or restore the file from a backup.';
+    return [disk, ...files, error('integrity', `${path} cannot be read: ${why}.`, fix)];
+  }
+  return [
+    disk,
+    ...files,
+    checkIntegrity(seen),
+    checkSettings(seen),
+    ...KNOWN.flatMap(({ namespace, sqlite }) => checkSchema(seen, namespace, sqlite.length)),
+    checkClock(seen),
+    checkWorkers(seen),
+    ...checkQueue(seen),
+    checkPurge(seen),
+  ];
+}
+
+function checkDisk(path: string): Finding {
+  const folder = dirname(path);
+  if (!existsSync(folder)) return error('disk', `There is no folder ${folder}.`, 'Make it.');
+  const { bavail, bsize } = statfsSync(folder);
+  const free = bavail * bsize;
+  const message = `${Math.floor(free / MIB).toLocaleString('en-US')} MiB are free in ${folder}.`;
+  const fix = 'Make room: a full disk refuses new jobs, and lets no running one end.';
+  if (free < FREE.error) return error('disk', message, fix);
+  return free < FREE.warning ? warning('disk', message, fix) : ok('disk', message);
+}
+
+/** Nobody but the user whose server it is may read them. */
+function checkMode(check: string, path: string): Finding {
+  const mode = statSync(path).mode & 0o777;
+  const message = `${path} has mode ${mode.toString(8).padStart(4, '0')}.`;
+  if ((mode & 0o077) === 0) return ok(check, message);
+  return error(check, `${message} Others can use it.`, `chmod 600 ${path}`);
+}
+
+function checkIntegrity({ damage }: Inspection): Finding {
+  if (damage.length === 0) return ok('integrity', 'integrity_check finds nothing.');
+  const fix = 'Stop every server on it, keep the file, and restore a backup.';
+  return error('integrity', `The file is damaged: ${damage[0]}.`, fix);
+}
+
+function checkSettings({ sqlite, journal }: Inspection): Finding {
+  const message = `SQLite ${sqlite}, journal mode ${journal}.`;
+  if (journal === 'wal') return ok('settings', message);
+  return error('settings', message, 'Start the server on it once: it sets WAL again.');
+}
+
+function checkSchema({ schema }: Inspection, namespace: string, known: number): Finding[] {
+  const found = schema.get(namespace);
+  // The tables of an application that was never run here.
+  if (found === undefined && namespace !== 'jobs') return [];
+  const message = `The tables "${namespace}" are at version ${found ?? 0} of ${known}.`;
+  if (found === known) return [ok('schema', message)];
+  return (found ?? 0) > known
+    ? [error('schema', message, 'Install a version of this program that is at least as new.')]
+    : [
+        warning(
+          'schema',
+          message,
+          'Stop all servers on it and start one: it brings them up to date.',
+        ),
+      ];
+}
+
+function checkClock({ newestAt }: Inspection): Finding {
+  const ahead = newestAt === null ? 0 : newestAt - now();
+  if (ahead <= CLOCK_MS) return ok('clock', `It is ${new Date(now()).toISOString()} here.`);
+  const message = `The newest job is from ${durationText(ahead / 1_000)} in the future: the clock was set back.`;
+  return warning('clock', message, 'Let NTP set the clock.');
+}
+
+function checkWorkers({ workers, open }: Inspection): Finding {
+  const message = `${workers.length} workers are alive, ${open} jobs are open.`;
+  if (workers.length > 0 || open === 0) return ok('workers', message);
+  const fix = 'Start the server (`start`), or a worker beside it (`worker`).';
+  return error('workers', message, fix);
+}
+
+function checkQueue({ queued, overdue, workers }: Inspection): Finding[] {
+  const findings: Finding[] = [];
+  const known = new Set(workers.flat());
+  if (overdue.length > 0) {
+    const message = `${overdue.length} running jobs have lost their worker, the first is ${overdue[0]}.`;
+    const fix = 'Start the server: it takes them back and runs them again.';
+    findings.push(error('stuck jobs', message, fix));
+  }
+  for (const { tool, jobs, ms } of queued) {
+    if (ms < LONG_QUEUED_MS) continue;
+    const message = `${jobs} jobs of "${tool}" are queued, the oldest for ${durationText(ms / 1_000)}.`;
+    findings.push(
+      known.has(tool)
+        ? warning('stuck jobs', message, 'Run more workers: --workers, --concurrency, or `worker`.')
+        : error(
+            'stuck jobs',
+            message,
+            `No living worker knows "${tool}": start one whose module exports it.`,
+          ),
+    );
+  }
+  return findings.length > 0 ? findings : [ok('stuck jobs', 'No job is stuck.')];
+}
+
+function checkPurge({ purgedSoon }: Inspection): Finding {
+  const message = `${purgedSoon} ended jobs are purged within a day.`;
+  if (purgedSoon === 0) return ok('retention', message);
+  return warning(
+    'retention',
+    message,
+    'Read their results now, or start with a longer --retention-days.',
+  );
+}

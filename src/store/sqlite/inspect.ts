@@ -1,0 +1,82 @@
+/**
+ * What a database file says of itself to an operator. Only reads, on a connection that can do
+ * nothing else, so it may be used on the file of a running server.
+ */
+import { bootId, monotonic, now } from '../../job/clock.ts';
+import { isDead } from '../process-identity.ts';
+import { openReader } from './connection.ts';
+
+/** A worker that has said nothing for longer is not counted as alive. */
+const SILENT_MS = 30_000;
+const INTEGRITY = 'PRAGMA integrity_check(10)';
+const SETTINGS = `SELECT sqlite_version() AS sqlite,
+  (SELECT journal_mode FROM pragma_journal_mode) AS journal`;
+const SCHEMA = `SELECT namespace, max(version) AS version FROM schema_migrations GROUP BY namespace`;
+const OPEN = `SELECT count(*) AS jobs FROM jobs WHERE completed_at IS NULL`;
+const QUEUED = `SELECT tool, count(*) AS jobs, min(created_at) AS oldest FROM jobs
+  WHERE status = 'queued' AND due_at IS NULL GROUP BY tool`;
+const OVERDUE = `SELECT id FROM jobs INDEXED BY jobs_running
+  WHERE status = 'running' AND (lease_boot <> :boot OR lease_until < :before) LIMIT 100`;
+const WORKERS = `SELECT process, tools FROM workers WHERE beat_boot = :boot AND beat_at > :since`;
+const SOON = `SELECT count(*) AS jobs FROM jobs WHERE completed_at BETWEEN :from AND :before`;
+/** By the primary key: a ULID begins with its millisecond. */
+const NEWEST = `SELECT max(created_at) AS at FROM (SELECT created_at FROM jobs ORDER BY id DESC LIMIT 1)`;
+
+export interface Inspection {
+  readonly sqlite: string;
+  readonly journal: string;
+  /** What integrity_check finds wrong; empty when nothing is. */
+  readonly damage: readonly string[];
+  /** Version of the tables, by namespace. */
+  readonly schema: ReadonlyMap<string, number>;
+  readonly open: number;
+  /** Tools with jobs that are due, with how long the oldest one waits, in milliseconds. */
+  readonly queued: readonly { readonly tool: string; readonly jobs: number; readonly ms: number }[];
+  /** Ids of running jobs whose lease is over for longer than `overdueMs`; at most 100. */
+  readonly overdue: readonly string[];
+  /** Tools of each living worker. */
+  readonly workers: readonly (readonly string[])[];
+  /** Final jobs that are purged within `soonMs`. */
+  readonly purgedSoon: number;
+  /** When the newest job was submitted; null without one. */
+  readonly newestAt: number | null;
+}
+
+export interface InspectOptions {
+  readonly overdueMs: number;
+  readonly retentionMs: number;
+  readonly soonMs: number;
+}
+
+/** @throws Error what SQLite says, when the file is not a database of this program */
+export function inspect(path: string, options: InspectOptions): Inspection {
+  const db = openReader(path);
+  const all = (sql: string, params: Record<string, string | number> = {}) =>
+    db.prepare(sql).all(params) as Record<string, string | number | null>[];
+  try {
+    const damage = all(INTEGRITY).map((row) => String(row['integrity_check']));
+    const boot = bootId();
+    const [at, mono] = [now(), monotonic()];
+    const end = at - options.retentionMs;
+    return {
+      sqlite: String(all(SETTINGS)[0]?.['sqlite']),
+      journal: String(all(SETTINGS)[0]?.['journal']),
+      damage: damage.filter((line) => line !== 'ok'),
+      schema: new Map(all(SCHEMA).map((row) => [String(row['namespace']), Number(row['version'])])),
+      open: Number(all(OPEN)[0]?.['jobs']),
+      queued: all(QUEUED).map((row) => ({
+        tool: String(row['tool']),
+        jobs: Number(row['jobs']),
+        ms: Math.max(0, at - Number(row['oldest'])),
+      })),
+      overdue: all(OVERDUE, { boot, before: mono - options.overdueMs }).map(({ id }) => String(id)),
+      workers: all(WORKERS, { boot, since: mono - SILENT_MS })
+        .filter((row) => !isDead(String(row['process'])))
+        .map((row) => JSON.parse(String(row['tools'])) as string[]),
+      purgedSoon: Number(all(SOON, { from: end, before: end + options.soonMs })[0]?.['jobs']),
+      newestAt: (all(NEWEST)[0]?.['at'] as number | null | undefined) ?? null,
+    };
+  } finally {
+    db.close();
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Where a run keeps its jobs: a file on the real disk, or a database of a PostgreSQL of its own. What
+ * stands there is read past the product, so that the product cannot hide anything.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import pg from 'pg';
+import { startPostgres, type PostgresServer } from '../../scripts/postgres/server.ts';
+import { ACCESS_CODE_MIGRATIONS } from '../../src/access-codes/sqlite/migrations.ts';
+import * as postgres from '../../src/postgres.ts';
+import * as sqlite from '../../src/sqlite.ts';
+import type { Store } from '../../src/store/store.ts';
+import { createToken } from '../../src/team/mint.ts';
+import { tempFolder, type Ending } from '../support/temp.ts';
+import type { Remains } from './checker.ts';
+import { DONE } from './jobs.ts';
+
+export const ENGINES = ['sqlite', 'postgres'] as const;
+export type Engine = (typeof ENGINES)[number];
+
+export const MIGRATIONS = [DONE, ACCESS_CODE_MIGRATIONS];
+
+export interface Address {
+  readonly engine: Engine;
+  /** Path of the file, or URL of the database. */
+  readonly at: string;
+}
+
+/** Open it as the product does. */
+export function openAt({ engine, at }: Address, isGuest: boolean): Promise<Store> {
+  return engine === 'sqlite'
+    ? sqlite.openStore(at, { migrations: MIGRATIONS, isGuest })
+    : postgres.openStore(at, { migrations: MIGRATIONS, connectionsMax: 6 });
+}
+
+export interface Caller {
+  readonly team: string;
+  readonly owner: string;
+  readonly token: string;
+}
+
+export interface Place extends Address {
+  readonly folder: string;
+  /** The database server, where there is one. */
+  readonly server: PostgresServer | null;
+  /** Tokens with every ability, one for each team. */
+  callers(teams: number): Promise<Caller[]>;
+  remains(texts?: Readonly<Record<string, string>>): Promise<Remains>;
+}
+
+export async function place(t: Ending, engine: Engine, base?: string): Promise<Place> {
+  const folder = tempFolder(t, base);
+  const server = engine === 'postgres' ? await startPostgres() : null;
+  if (server) t.after(() => server.stop());
+  const at = server ? await newDatabase(server) : join(folder, 'jobs.db');
+  const address: Address = { engine, at };
+  return {
+    ...address,
+    folder,
+    server,
+    async callers(teams) {
+      const store = await openAt(address, true);
+      try {
+        const made: Caller[] = [];
+        for (let i = 0; i < teams; i += 1) {
+          const wanted = { team: `team ${i}`, owner: 'ann', abilities: ['*'] };
+          const { token, team_id: team, owner_id: owner } = await createToken(store, wanted);
+          made.push({ token, team, owner });
+        }
+        return made;
+      } finally {
+        await store.close();
+      }
+    },
+    remains: (texts = {}) => (engine === 'sqlite' ? inFile(at, texts) : inDatabase(at, texts)),
+  };
+}
+
+async function newDatabase(server: PostgresServer): Promise<string> {
+  const client = new pg.Client({ connectionString: server.url('postgres') });
+  await client.connect();
+  await client.query('CREATE DATABASE faults');
+  await client.end();
+  return server.url('faults');
+}
+
+type Query = <R>(text: string) => Promise<R[]> | R[];
+
+const JOBS = `SELECT id, tool, team_id, owner_id, status, input, carry, result, error, runs, attempts,
+  attempts_max, created_at, started_at, updated_at, completed_at FROM jobs`;
+const CODES = `SELECT id, batch_id, ordinal, code_mac, redeemed_by FROM codes`;
+
+async function read(query: Query, soundness: string, texts: Remains['texts']): Promise<Remains> {
+  const codes = await query<{ code_mac: Uint8Array } & Remains['codes'][number]>(CODES);
+  const jobs = await query<Remains['jobs'][number]>(JOBS);
+  return {
+    jobs,
+    codes: codes.map((row) => ({ ...row, mac: Buffer.from(row.code_mac).toString('hex') })),
+    batches: await query('SELECT id, quantity FROM batches'),
+    subscriptions: await query('SELECT id, subscriber_id FROM subscriptions'),
+    keys: await query('SELECT team_id, owner_id, tool, key, job_id FROM idempotency_keys'),
+    effects: await query('SELECT job, run FROM done'),
+    texts: { ...texts, jobs: JSON.stringify(jobs) },
+    soundness,
+  };
+}
+
+async function inFile(path: string, texts: Remains['texts']): Promise<Remains> {
+  if (!existsSync(path)) return { ...EMPTY, soundness: 'the file is missing' };
+  const db = new DatabaseSync(path, { timeout: 5_000 });
+  try {
+    const rows = db.prepare('PRAGMA integrity_check').all() as { integrity_check: string }[];
+    const soundness = rows.map((row) => row.integrity_check).join('; ');
+    return await read(<R>(text: string) => db.prepare(text).all() as R[], soundness, texts);
+  } finally {
+    db.close();
+  }
+}
+
+async function inDatabase(url: string, texts: Remains['texts']): Promise<Remains> {
+  const types = { getTypeParser: parserOf } as unknown as pg.CustomTypesConfig;
+  const client = new pg.Client({ connectionString: url, types });
+  await client.connect();
+  try {
+    const query = async <R>(text: string) => (await client.query(text)).rows as R[];
+    return await read(query, 'ok', texts);
+  } finally {
+    await client.end();
+  }
+}
+
+const BIGINT = 20;
+
+/** Instants are bigints there, and stay below 2^53. */
+function parserOf(oid: number, format?: 'text' | 'binary'): unknown {
+  return oid === BIGINT ? Number : pg.types.getTypeParser(oid, format as 'text');
+}
+
+export const EMPTY: Remains = {
+  jobs: [],
+  codes: [],
+  batches: [],
+  subscriptions: [],
+  keys: [],
+  effects: [],
+  texts: {},
+  soundness: 'ok',
+};

@@ -1,0 +1,179 @@
+/** `subscriptions/listen` with task ids. */
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import {
+  TaskStatusNotificationV2Schema,
+  TaskSubscriptionAcknowledgedNotificationsV2Schema,
+} from '@modelcontextprotocol/ext-tasks/core/v2';
+import type { Identify } from '../../src/http.ts';
+import { newId } from '../../src/job/ids.ts';
+import { openStore } from '../../src/sqlite.ts';
+import { tempFolder } from '../support/temp.ts';
+import { until } from '../support/until.ts';
+import { byName } from '../http/fixture.ts';
+import { aTaskServer, message2026, modern, submitted, taskThatIs, type Speaker } from './wire.ts';
+
+interface Stream {
+  // Frames are asserted on, field by field.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly frames: any[];
+  readonly isEnded: () => boolean;
+  readonly close: () => void;
+}
+
+async function listen(
+  t: TestContext,
+  url: string,
+  notifications: object,
+  speaker?: Speaker,
+): Promise<Stream> {
+  const stop = new AbortController();
+  const request = message2026('subscriptions/listen', { notifications }, speaker);
+  const response = await fetch(url, { ...request, signal: stop.signal });
+  assert.match(response.headers.get('content-type') ?? '', /^text\/event-stream/);
+  const frames: unknown[] = [];
+  let isEnded = false;
+  const read = async (): Promise<void> => {
+    let text = '';
+    for await (const chunk of response.body ?? []) {
+      text += new TextDecoder().decode(chunk as Uint8Array);
+      const parts = text.split('\n\n');
+      text = parts.pop() ?? '';
+      for (const part of parts) {
+        const [, data] = /^data: (.*)$/m.exec(part) ?? [];
+        if (data !== undefined) frames.push(JSON.parse(data));
+      }
+    }
+  };
+  const reading = read()
+    .catch(() => {})
+    .finally(() => {
+      isEnded = true;
+    });
+  t.after(async () => {
+    stop.abort();
+    await reading;
+  });
+  return { frames, isEnded: () => isEnded, close: () => stop.abort() };
+}
+
+test('a listener gets an ack, a snapshot, every change, and an end in good order', async (t) => {
+  const { url } = await aTaskServer(t);
+  const taskId = await submitted(url, 'survey');
+  await taskThatIs(url, taskId, 'input_required');
+  const { frames, isEnded } = await listen(t, url, { taskIds: [taskId, taskId] });
+  await until('the snapshot is there', () => frames.length >= 2);
+  const [ack, snapshot] = frames;
+  assert.equal(ack.method, 'notifications/subscriptions/acknowledged');
+  TaskSubscriptionAcknowledgedNotificationsV2Schema.parse(ack.params.notifications);
+  assert.deepEqual(ack.params.notifications, { taskIds: [taskId] });
+  assert.equal(snapshot.params.status, 'input_required');
+
+  const colour = { action: 'accept', content: { colour: 'red' } };
+  const size = { action: 'accept', content: { size: 2 } };
+  await modern(url, 'tasks/update', { taskId, inputResponses: { colour } });
+  await until('one is open', () => frames.some((f) => Object.keys(f.params?.inputRequests ?? {}).join() === 'size'));
+  await modern(url, 'tasks/update', { taskId, inputResponses: { size } });
+  await until('it asks again', () => frames.some((f) => f.params?.inputRequests?.sure));
+  await modern(url, 'tasks/update', { taskId, inputResponses: { sure: { action: 'cancel' } } });
+  await until('it has ended', isEnded);
+  const last = frames.at(-1);
+  assert.equal(last.id, 1);
+  assert.equal(last.result.resultType, 'complete');
+  const told = frames.slice(1, -1);
+  for (const message of told) {
+    TaskStatusNotificationV2Schema.parse(message);
+    assert.equal(message.params._meta['io.modelcontextprotocol/subscriptionId'], 1);
+  }
+  assert.equal(told.at(-1).params.status, 'completed');
+});
+
+test('final, unknown and foreign tasks: a snapshot of what may be seen, then the end', async (t) => {
+  const { url } = await aTaskServer(t);
+  const done = await submitted(url, 'add', { a: 1, b: 2 });
+  const foreign = await submitted(url, 'nap', { ms: 60_000 }, { token: 'anna/bert/*' });
+  await taskThatIs(url, done, 'completed');
+  const taskIds = [done, foreign, newId('mjb'), 'nonsense', ''];
+  const { frames, isEnded } = await listen(t, url, { taskIds });
+  await until('it has ended', isEnded);
+  assert.deepEqual(frames[0].params.notifications, { taskIds: [done] });
+  assert.deepEqual(
+    frames.slice(1).map(({ method, id }) => method ?? id),
+    ['notifications/tasks', 1],
+  );
+  const nothing = await listen(t, url, { taskIds: [foreign] });
+  await until('it has ended', nothing.isEnded);
+  assert.deepEqual(nothing.frames[0].params.notifications, { taskIds: [] });
+});
+
+test('bad subscriptions are refused exactly, and nothing is opened', async (t) => {
+  const { url } = await aTaskServer(t, { maxSubscriptions: 1 });
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const ask = (taskIds: unknown, speaker?: Speaker) =>
+    modern(url, 'subscriptions/listen', { notifications: { taskIds } }, speaker);
+  const undeclared = await ask([taskId], { capabilities: {} });
+  assert.deepEqual([undeclared.status, undeclared.error?.code], [400, -32_021]);
+  const many = Array.from({ length: 10_000 }, () => newId('mjb'));
+  for (const wrong of [many, 'text', [1], { 0: taskId }, null]) {
+    assert.equal((await ask(wrong)).error?.code, -32_602, JSON.stringify(wrong).slice(0, 40));
+  }
+  const one = await listen(t, url, { taskIds: [taskId] });
+  assert.equal((await ask([taskId])).error?.code, -32_603);
+  one.close();
+  await until('there is room again', async () => {
+    const probe = await ask([newId('mjb')]);
+    return probe.error === undefined;
+  });
+  const { result } = await modern(url, 'tasks/get', { taskId });
+  assert.equal(result.status, 'working', 'closing a stream never touches a job');
+});
+
+test('changes that another process makes are told too', async (t) => {
+  const folder = tempFolder(t);
+  const db = `${folder}/jobs.db`;
+  const { url } = await aTaskServer(t, { db });
+  const other = await openStore(db, { isGuest: true });
+  t.after(() => other.close());
+  const taskId = await submitted(url, 'survey');
+  await taskThatIs(url, taskId, 'input_required');
+  const { frames } = await listen(t, url, { taskIds: [taskId] });
+  await until('the snapshot is there', () => frames.length === 2);
+  const who = { team: 'anna', owner: 'anna', abilities: ['*'] };
+  await other.answer(taskId, who, { colour: { action: 'decline' } });
+  await until('the change is told', () => frames.length === 3);
+  assert.deepEqual(Object.keys(frames[2].params.inputRequests), ['size']);
+});
+
+test('a stream ends within 5 s when its token is revoked', async (t) => {
+  let isRevoked = false;
+  const identify: Identify = (request) => (isRevoked ? null : byName(request));
+  const { url } = await aTaskServer(t, { identify });
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const { frames, isEnded } = await listen(t, url, { taskIds: [taskId] });
+  await until('the snapshot is there', () => frames.length >= 2);
+  isRevoked = true;
+  await until('it has ended', isEnded, { ms: 5_000 });
+  assert.equal(frames.at(-1).result, undefined);
+});
+
+test('what the SDK sends of its own goes through, beside the tasks', async (t) => {
+  const { url } = await aTaskServer(t, {
+    tools: (mcp, { notify }) => {
+      mcp.server.registerCapabilities({ tools: { listChanged: true } });
+      mcp.registerTool('change', {}, () => {
+        notify.toolsChanged();
+        return { content: [] };
+      });
+    },
+  });
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const { frames } = await listen(t, url, { taskIds: [taskId], toolsListChanged: true });
+  await until('the snapshot is there', () => frames.length === 2);
+  assert.deepEqual(frames[0].params.notifications, { toolsListChanged: true, taskIds: [taskId] });
+  await modern(url, 'tools/call', { name: 'change', arguments: {} });
+  await until('the change is told', () =>
+    frames.some(({ method }) => method === 'notifications/tools/list_changed'),
+  );
+  await modern(url, 'tasks/cancel', { taskId });
+  await until('the end is told', () => frames.some((f) => f.params?.status === 'cancelled'));
+});

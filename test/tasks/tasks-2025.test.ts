@@ -1,0 +1,128 @@
+/** The tasks of 2025-11-25 over raw HTTP, without sessions; results are held to the schemas. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  CallToolResultV1Schema,
+  CancelTaskResultV1Schema,
+  CreateTaskResultV1Schema,
+  GetTaskResultV1Schema,
+  ListTasksResultV1Schema,
+} from '@modelcontextprotocol/ext-tasks/core/v1';
+import { until } from '../support/until.ts';
+import { aTaskServer, modern, old, plain } from './wire.ts';
+
+async function submitted(url: string, name: string, args: object): Promise<string> {
+  const { result } = await old(url, 'tools/call', { name, arguments: args, task: { ttl: 5 } });
+  CreateTaskResultV1Schema.parse(result);
+  assert.deepEqual(Object.keys(result), ['task']);
+  assert.equal(result.task.ttl, null, 'the ttl of the client is ignored');
+  return result.task.taskId as string;
+}
+
+test('initialize advertises the tasks of 2025 and not the extension', async (t) => {
+  const { url } = await aTaskServer(t);
+  const { result } = await old(url, 'initialize', {
+    protocolVersion: '2025-11-25',
+    clientInfo: { name: 'test', version: '1' },
+    capabilities: { extensions: { 'io.modelcontextprotocol/tasks': {} } },
+  });
+  assert.deepEqual(result.capabilities.tasks, {
+    list: {},
+    cancel: {},
+    requests: { tools: { call: {} } },
+  });
+  assert.equal(result.capabilities.extensions, undefined);
+  const { tools } = (await old(url, 'tools/list', {})).result;
+  for (const { name, execution } of tools) {
+    const isJob = ['add', 'nap', 'survey'].includes(name);
+    if (isJob) assert.deepEqual(execution, { taskSupport: 'optional' }, name);
+    else assert.notEqual(execution?.taskSupport, 'required', name);
+  }
+});
+
+test('a 2025 client that asks for no task gets the plain handle', async (t) => {
+  const { url } = await aTaskServer(t);
+  const { result } = await old(url, 'tools/call', { name: 'add', arguments: { a: 1, b: 2 } });
+  assert.equal(result.structuredContent.data.status, 'queued');
+  assert.equal(result.task, undefined);
+});
+
+test('a task is created, read, listed, and its result is waited for', async (t) => {
+  const { url } = await aTaskServer(t);
+  const taskId = await submitted(url, 'nap', { ms: 400 });
+  const { result: task } = await old(url, 'tasks/get', { taskId });
+  GetTaskResultV1Schema.parse(task);
+  assert.deepEqual([task.status, task.pollInterval], ['working', 1_000]);
+  const { result: list } = await old(url, 'tasks/list', {});
+  ListTasksResultV1Schema.parse(list);
+  assert.deepEqual(
+    list.tasks.map((one: { taskId: string }) => one.taskId),
+    [taskId],
+  );
+  const { result } = await old(url, 'tasks/result', { taskId });
+  CallToolResultV1Schema.parse(result);
+  assert.deepEqual(result.structuredContent, { data: { slept: true } });
+  assert.deepEqual(result._meta, { 'io.modelcontextprotocol/related-task': { taskId } });
+});
+
+test('tasks/result ends with the job, whatever its end', async (t) => {
+  const { url } = await aTaskServer(t);
+  const refused = await old(url, 'tasks/result', { taskId: await submitted(url, 'refuse', {}) });
+  assert.equal(refused.result.isError, true);
+  assert.equal(refused.result.structuredContent.error.code, 'OUT_OF_PAPER');
+  const broken = await old(url, 'tasks/result', { taskId: await submitted(url, 'crash', {}) });
+  assert.equal(broken.error?.code, -32_603);
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const waiting = old(url, 'tasks/result', { taskId });
+  const { result: task } = await old(url, 'tasks/cancel', { taskId });
+  CancelTaskResultV1Schema.parse(task);
+  assert.equal(task.status, 'cancelled');
+  const { error } = await waiting;
+  assert.deepEqual((error?.data as { error: { code: string } }).error.code, 'JOB_CANCELLED');
+  assert.equal((await old(url, 'tasks/cancel', { taskId })).error?.code, -32_602);
+});
+
+test('tasks/list leafs through own tasks alone', async (t) => {
+  const { url } = await aTaskServer(t);
+  const ids: string[] = [];
+  for (let i = 0; i < 105; i += 1) ids.push(await submitted(url, 'add', { a: i, b: 0 }));
+  await old(url, 'tools/call', { name: 'add', arguments: { a: 1, b: 1 } }, { token: 'anna/bert/*' });
+  const seen: string[] = [];
+  for (let cursor: string | undefined, pages = 0; pages < 3; pages += 1) {
+    const page = (await old(url, 'tasks/list', { ...(cursor && { cursor }) })).result;
+    seen.push(...page.tasks.map(({ taskId }: { taskId: string }) => taskId));
+    cursor = page.nextCursor;
+    if (cursor === undefined) break;
+  }
+  assert.deepEqual(seen, ids.toReversed());
+  const team = { token: 'anna/bert/job:view-any' };
+  assert.equal((await old(url, 'tasks/list', {}, team)).result.tasks.length, 1);
+  assert.equal((await old(url, 'tasks/list', { cursor: 'nonsense' })).error?.code, -32_602);
+});
+
+test('methods of 2026 are unknown to a 2025 client, and the other way round', async (t) => {
+  const { url } = await aTaskServer(t);
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const update = await old(url, 'tasks/update', { taskId, inputResponses: {} });
+  assert.equal(update.error?.code, -32_601);
+  for (const method of ['tasks/result', 'tasks/list']) {
+    const { status, error } = await modern(url, method, { taskId });
+    assert.deepEqual([status, error?.code], [404, -32_601], method);
+  }
+});
+
+test('a question is shown as input_required, and answer_job ends the wait', async (t) => {
+  const { url } = await aTaskServer(t);
+  const taskId = await submitted(url, 'survey', {});
+  const result = old(url, 'tasks/result', { taskId });
+  const isAsking = async () => (await old(url, 'tasks/get', { taskId })).result.status;
+  await until('it asks', async () => (await isAsking()) === 'input_required');
+  const answers = { colour: { content: { colour: 'red' } }, size: { content: { size: 1 } } };
+  await plain(url, 'answer_job', { job_id: taskId, answers });
+  const open = async () =>
+    (await plain(url, 'get_job_status', { job_id: taskId })).data.input_requests;
+  await until('it asks again', async () => (await open())?.sure);
+  await plain(url, 'answer_job', { job_id: taskId, answers: { sure: { action: 'decline' } } });
+  const { structuredContent } = (await result).result;
+  assert.deepEqual(structuredContent, { data: { painted: 'nothing: decline' } });
+});

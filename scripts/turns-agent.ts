@@ -28,8 +28,8 @@ export interface Surface {
 export interface Answer {
   /** `data` of the answer. */
   readonly data: Members;
-  /** Bytes of the whole HTTP answer. */
-  readonly bytes: number;
+  /** Bytes of each HTTP answer that it took; a host may need several for one call of the model. */
+  readonly bytes: readonly number[];
 }
 
 export interface Goal {
@@ -42,6 +42,8 @@ export interface Run {
   readonly status: string;
   /** Calls of tools: what a model pays for. */
   readonly calls: number;
+  /** HTTP requests that the calls took. */
+  readonly requests: number;
   readonly bytes: number;
   readonly longestBytes: number;
   readonly seconds: number;
@@ -58,7 +60,8 @@ export async function pursue(surface: Surface, goal: Goal, hints: boolean): Prom
   if (first === undefined) throw new Error(`No description fits ${goal.purpose}.`);
   const startedAt = monotonic();
   let last = await surface.call(first.name, goal.args);
-  const bytes = [last.bytes];
+  const bytes = [...last.bytes];
+  let calls = 1;
   for (;;) {
     const { data } = last;
     const text = hints ? data['next_step'] : first.description;
@@ -66,15 +69,22 @@ export async function pursue(surface: Surface, goal: Goal, hints: boolean): Prom
     if (step === null || isTheEnd(step.tool, data)) break;
     if (!hints) await rest(pollDelayMs(monotonic() - startedAt));
     last = await surface.call(step.tool.name, step.args);
-    bytes.push(last.bytes);
+    bytes.push(...last.bytes);
+    calls += 1;
   }
   return {
-    status: String(last.data['status']),
-    calls: bytes.length,
+    status: textOf(last.data['status']),
+    calls,
+    requests: bytes.length,
     bytes: bytes.reduce((a, b) => a + b, 0),
     longestBytes: Math.max(...bytes),
     seconds: (monotonic() - startedAt) / 1_000,
   };
+}
+
+/** @returns an empty text for what is none */
+export function textOf(value: Json | undefined): string {
+  return typeof value === 'string' ? value : '';
 }
 
 interface Step {

@@ -2,20 +2,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  Client,
-  StreamableHTTPClientTransport,
-  type CallToolResult,
-} from '@modelcontextprotocol/client';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { openApplication } from '../src/cli/application.ts';
 import { serve, tokens } from '../src/http.ts';
 import type { Json } from '../src/index.ts';
 import { SILENT } from '../src/job/log.ts';
 import { createToken } from '../src/team/mint.ts';
-import type { Surface } from './turns-agent.ts';
+import { textOf, type Surface } from './turns-agent.ts';
 
 export interface TurnsServer extends AsyncDisposable {
   readonly planId: string;
+  readonly url: string;
+  readonly token: string;
   /** A connected client of its own, which counts the bytes of what it is answered. */
   surface(name: string, mode: 'legacy' | { pin: '2026-07-28' }): Promise<Surface>;
 }
@@ -55,6 +53,8 @@ export async function turnsServer(): Promise<TurnsServer> {
       return made;
     };
     return {
+      url: serving.url,
+      token,
       planId: await aPlan(await surface('setup', 'legacy')),
       surface,
       [Symbol.asyncDispose]: end,
@@ -91,10 +91,10 @@ async function connect(
   await client.connect(transport);
   const { tools } = await client.listTools();
   const call: Surface['call'] = async (tool, args) => {
-    const answer = (await client.callTool({ name: tool, arguments: args })) as CallToolResult;
+    const answer = await client.callTool({ name: tool, arguments: args });
     const { data } = answer.structuredContent as { readonly data?: Record<string, Json> };
     if (data === undefined) throw new Error(`${tool}: ${JSON.stringify(answer)}`);
-    return { data, bytes: received };
+    return { data, bytes: [received] };
   };
   return { surface: { name, tools, call }, close: async () => client.close() };
 }
@@ -102,12 +102,12 @@ async function connect(
 async function aPlan(surface: Surface): Promise<string> {
   const { data: project } = await surface.call('create_project', { name: 'Turns' });
   const plan = await surface.call('create_plan', {
-    project_id: String(project['id']),
+    project_id: textOf(project['id']),
     name: 'Monthly membership',
     price: '29.00',
     currency: 'USD',
     billing_cycle: 'months',
     billing_cycle_count: 1,
   });
-  return String(plan.data['id']);
+  return textOf(plan.data['id']);
 }

@@ -6,6 +6,7 @@
  */
 import { parseArgs, styleText } from 'node:util';
 import { pursue, type Goal, type Run, type Surface } from './turns-agent.ts';
+import { host2025, host2026 } from './turns-hosts.ts';
 import { turnsServer } from './turns-server.ts';
 
 const { values } = parseArgs({
@@ -41,16 +42,21 @@ async function measure(lengths: readonly number[]): Promise<Row[]> {
       expiry_preset: 'no_expiry',
     },
   };
-  const surfaces = [
+  const surfaces: readonly ((hints: boolean) => Promise<Surface>)[] = [
     () => server.surface('tools, 2025-11-25', 'legacy'),
     () => server.surface('tools, 2026-07-28', { pin: '2026-07-28' }),
+    () => host2025(server),
+    (hints) => host2026(server, hints),
   ];
-  const runs = surfaces.flatMap((connect) =>
-    [true, false].flatMap((hints) => [
-      ...lengths.map(async (seconds) => slowRow(await connect(), seconds, hints)),
-      connect().then(async (surface) => bulkRow(surface, bulk, hints)),
-    ]),
-  );
+  const runs: Promise<Row>[] = [];
+  for (const connect of surfaces) {
+    for (const hints of [true, false]) {
+      for (const seconds of lengths) {
+        runs.push(connect(hints).then((surface) => slowRow(surface, seconds, hints)));
+      }
+      runs.push(connect(hints).then((surface) => bulkRow(surface, bulk, hints)));
+    }
+  }
   // The server lives until the last of them has ended, well or badly.
   await Promise.allSettled(runs);
   return await Promise.all(runs);
@@ -77,12 +83,13 @@ function endMissed({ status }: Run): string | null {
 
 function printTable(all: readonly Row[]): void {
   const table = [
-    ['surface', 'job', 'hints', 'calls', 'bytes', 'longest answer', 'seconds', ''],
+    ['surface', 'job', 'hints', 'calls', 'requests', 'bytes', 'longest answer', 'seconds', ''],
     ...all.map((row) => [
       row.surface,
       row.job,
       row.hints ? 'yes' : 'no',
       String(row.calls),
+      String(row.requests),
       String(row.bytes),
       String(row.longestBytes),
       row.seconds.toFixed(1),

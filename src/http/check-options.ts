@@ -24,7 +24,16 @@ const TEXTS = ['name', 'version', 'host', 'requiredAbility'] as const;
 const LISTS = ['allowHosts', 'allowOrigins'] as const;
 const FLAGS = ['trustProxy', 'inProcess', 'sessionful'] as const;
 const FUNCTIONS = ['tools', 'routes', 'maintain'] as const;
-const OTHERS = ['jobs', 'db', 'identify', 'publicUrl', 'migrations', 'settings', 'log'] as const;
+const OTHERS = [
+  'jobs',
+  'db',
+  'identify',
+  'abilities',
+  'publicUrl',
+  'migrations',
+  'settings',
+  'log',
+] as const;
 const KNOWN: readonly string[] = [
   ...Object.keys(NUMBERS),
   ...TEXTS,
@@ -106,6 +115,7 @@ function problemsOf(options: Partial<Record<keyof ServeOptions, unknown>>): stri
     ...wrong(options, FLAGS, 'true or false', (v) => typeof v === 'boolean'),
     ...wrong(options, FUNCTIONS, 'a function', (v) => typeof v === 'function'),
     ...wrong(options, ['migrations'], 'a list', Array.isArray),
+    ...wrong(options, ['abilities'], 'an object of texts', isRecordOfTexts),
     ...wrong(options, ['settings'], 'plain data that can be sent to workers', isCloneable),
   ];
 }
@@ -207,6 +217,11 @@ function isPlainUrl(value: unknown): boolean {
 
 function isHostName(value: unknown): boolean {
   return typeof value === 'string' && /^(\[[\da-f:.]+\]|[\da-f:]+|[\w.-]+)$/i.test(value);
+}
+
+function isRecordOfTexts(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.values(value).every((one) => typeof one === 'string');
 }
 
 function isCloneable(value: unknown): boolean {

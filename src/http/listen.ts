@@ -1,10 +1,14 @@
 /** The listening socket, with the bounds that cut slow and silent clients off. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 /** A request whose headers and body have not come by then is cut off. */
-const REQUEST_MS = 15_000;
+const REQUEST_MS = 12_000;
+/** A client that has not taken a whole answer by then is cut off. */
+const ANSWER_MS = 12_000;
+/** Requests that may be under way on one connection; clients that wait for answers have one. */
+const PIPELINED_MAX = 16;
 /** A connection on which nothing moves, in either direction, is cut off. */
 const SILENCE_MS = 60_000;
 /** An idle connection is kept this long for the next request of its client. */
@@ -30,6 +34,7 @@ export async function listen(
     noDelay: true,
   });
   server.timeout = SILENCE_MS;
+  boundAnswers(server);
   server.listen(port, host);
   try {
     await once(server, 'listening');
@@ -37,6 +42,21 @@ export async function listen(
     throw new Error(`Cannot listen on ${host}:${port}: ${why(cause)}`, { cause });
   }
   return { server, port: (server.address() as AddressInfo).port };
+}
+
+/** What is answered to a client that does not read stays in memory, so there is little of it. */
+function boundAnswers(server: Server): void {
+  const open = new WeakMap<Socket, number>();
+  server.on('request', ({ socket }, outgoing) => {
+    const before = open.get(socket) ?? 0;
+    open.set(socket, before + 1);
+    if (before >= PIPELINED_MAX) socket.destroy();
+    outgoing.once('close', () => open.set(socket, (open.get(socket) ?? 1) - 1));
+    outgoing.once('prefinish', () => {
+      const late = setTimeout(() => socket.destroy(), ANSWER_MS).unref();
+      outgoing.once('close', () => clearTimeout(late));
+    });
+  });
 }
 
 function why(error: unknown): string {

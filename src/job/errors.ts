@@ -6,6 +6,7 @@
  */
 import { ERRORS, type ErrorCode, type ErrorSpec } from './error-codes.ts';
 import type { Json } from './json.ts';
+import { printableJson, printableLine } from './printable.ts';
 
 export interface JobErrorOptions {
   readonly message?: string;
@@ -63,16 +64,20 @@ export function errorSpec(code: string): ErrorSpec {
   return Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode] : AUTHOR_SPEC;
 }
 
-/** The stored form of an error. Anything but a `JobError` becomes `INTERNAL_ERROR` without detail. */
+/** Authors put into their errors what callers sent; a text that is longer than this is cut. */
+const TEXT_MAX = 1_000;
+
+/** The stored form of an error, its texts made printable. Anything but a `JobError` becomes `INTERNAL_ERROR` without detail. */
 export function toFailure(error: unknown, requestId: string, fault = false): Failure {
   const known = error instanceof JobError ? error : new JobError('INTERNAL_ERROR');
+  const { fields } = known;
   return {
-    code: known.code,
-    message: known.message,
-    remediation: known.remediation,
+    code: printableLine(known.code, 100),
+    message: printableLine(known.message, TEXT_MAX),
+    remediation: printableLine(known.remediation, TEXT_MAX),
     request_id: requestId,
-    ...(known.fields && { fields: known.fields }),
-    context: known.context,
+    ...(fields && { fields: printableJson(fields, TEXT_MAX) as NonNullable<typeof fields> }),
+    context: printableJson(known.context, TEXT_MAX) as Readonly<Record<string, Json>>,
     fault,
   };
 }

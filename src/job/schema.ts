@@ -5,6 +5,9 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
 import { JobError } from './errors.ts';
 import type { Json } from './json.ts';
+import { printable } from './printable.ts';
+
+export { printable } from './printable.ts';
 
 export type Schema<I = unknown, O = I> = {
   readonly '~standard': StandardSchemaV1.Props<I, O> & StandardJSONSchemaV1.Props<I, O>;
@@ -112,12 +115,6 @@ function pathOf(path: readonly unknown[]): string {
     .map((part) => (typeof part === 'object' && part !== null && 'key' in part ? part.key : part))
     .map(String)
     .join('.');
-}
-
-/** Text from outside, cut and without control, zero-width and direction characters. */
-export function printable(text: string, charactersMax: number): string {
-  const clean = text.toWellFormed().replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\u{FFFD}');
-  return clean.length > charactersMax ? `${clean.slice(0, charactersMax - 1)}…` : clean;
 }
 
 /** The known name that a mistyped one most likely meant, or null. */

@@ -1,4 +1,4 @@
-import type { McpServer, ServerContext } from '@modelcontextprotocol/server';
+import type { McpServer, RegisteredTool, ServerContext } from '@modelcontextprotocol/server';
 import { definitionsOf, type AnyDefinition } from '../job/definition.ts';
 import { JobError } from '../job/errors.ts';
 import { newId } from '../job/ids.ts';
@@ -9,7 +9,7 @@ import type { Identify } from '../team/identify.ts';
 import type { JobTools } from './job-tools.ts';
 import { registerSurfaces } from './surfaces.ts';
 import { takeToolCalls } from './tool-call-seam.ts';
-import { wireTool } from './tool.ts';
+import { wireTool, type WiredTool } from './tool.ts';
 
 export interface AttachOptions {
   /** Definitions: a list, a record, or the module that exports them (`import * as jobs`). */
@@ -39,14 +39,35 @@ const waiting = new WeakMap<AttachOptions['store'], Waits>();
 
 /**
  * Put the job tools on an `McpServer` of your own: a tool for each definition, those that look at
- * jobs and act on them, MCP Tasks and the resources. Your own tools stay as they are. Call it in your server's factory, once per
- * instance, before it is connected.
+ * jobs and act on them, MCP Tasks and the resources. Your own tools stay as they are. Call it in your
+ * server's factory, once per instance, before it is connected. A server that is not one of the SDK
+ * v2 takes `jobTools` in its place.
  *
  * @throws TypeError when there is no definition
  */
 export function attach(mcp: McpServer, options: AttachOptions): void {
-  const { store, identify, publicUrl = '', log = SILENT, settings, maxOutstanding } = options;
-  const { idempotencyTtlMs = 86_400_000, retentionMs = 2_592_000_000 } = options;
+  const names = new Set<unknown>();
+  const tools = jobToolsFor(mcp, options, (name, { config, handler }) => {
+    names.add(name);
+    return mcp.registerTool(name, config, handler);
+  });
+  registerSurfaces(tools, { era: null, requiredAbility: null, abilities: {} });
+  takeToolCalls(mcp.server, (name) => names.has(name));
+}
+
+/**
+ * Everything that the job tools need.
+ *
+ * @param put takes one tool, ready to be called
+ */
+export function jobToolsFor(
+  mcp: McpServer,
+  options: AttachOptions,
+  put: (name: string, wired: WiredTool) => RegisteredTool,
+): JobTools {
+  const { store, identify, publicUrl = '', log = SILENT, settings } = options;
+  const { maxOutstanding = 1_000, idempotencyTtlMs = 86_400_000 } = options;
+  const { retentionMs = 2_592_000_000 } = options;
   const definitions = definitionsIn(options.jobs);
   const docsUrl = `${publicUrl}/errors`;
   const requestIds = new WeakMap<AbortSignal, string>();
@@ -55,18 +76,10 @@ export function attach(mcp: McpServer, options: AttachOptions): void {
     requestIds.set(signal, id);
     return id;
   };
-  const names = new Set<unknown>();
-  const tools: JobTools = {
+  const keeping = { maxOutstanding, idempotencyTtlMs, waits: waitsOf(store) };
+  return {
     mcp,
-    queue: {
-      store,
-      definitions,
-      settings,
-      maxOutstanding: maxOutstanding ?? 1_000,
-      idempotencyTtlMs,
-      waits: waitsOf(store),
-      log,
-    },
+    queue: { store, definitions, settings, ...keeping, log },
     viewing: { definitions, publicUrl, docsUrl, servesResults: false, retentionMs },
     caller: async (context) => {
       const again = async () => identify(context.http?.req ?? null);
@@ -80,13 +93,9 @@ export function attach(mcp: McpServer, options: AttachOptions): void {
         docsUrl,
         log,
       });
-      const wired = wireTool(name, { config, handler }, answering);
-      names.add(name);
-      return mcp.registerTool(name, wired.config, wired.handler);
+      return put(name, wireTool(name, { config, handler }, answering));
     },
   };
-  registerSurfaces(tools, { era: null, requiredAbility: null, abilities: {} });
-  takeToolCalls(mcp.server, (name) => names.has(name));
 }
 
 function waitsOf(store: AttachOptions['store']): Waits {

@@ -17,11 +17,10 @@ import type { QueueContext } from '../queue/context.ts';
 import type { Viewing } from './job-view.ts';
 import { hasTasks, tasksRequired } from './task-capability.ts';
 import { TaskStream } from './task-stream.ts';
+import { AUTHORISE_MS } from './while-allowed.ts';
 
 /** Tasks that one subscription may name. */
 const TASK_IDS_MAX = 1_000;
-/** Whoever listens is asked for his right to it again this often, in milliseconds. */
-const AUTHORISE_MS = 4_000;
 /** A comment on every stream this often keeps it from being taken for dead, in milliseconds. */
 const KEEP_ALIVE_MS = 15_000;
 

@@ -11,6 +11,7 @@ import { progressNotices } from './progress-notices.ts';
 import { linkBlock } from './result-link.ts';
 import type { ToolConfig } from './tool.ts';
 import { toToolResult } from './tool-answer.ts';
+import { whileAllowed } from './while-allowed.ts';
 
 const objectOrNull = { type: ['object', 'null'] };
 
@@ -55,13 +56,13 @@ interface Wanted {
 
 export function statusHandler({ queue, viewing, caller }: Looking) {
   return async (wanted: Wanted, context: ServerContext): Promise<CallToolResult> => {
-    const { who } = await caller(context);
-    const job = await queue.waits.until(wanted.job_id, {
-      who,
-      ms: wanted.wait_seconds * 1_000,
-      signal: context.mcpReq.signal,
-      onChange: progressNotices(context),
-    });
+    const asking = await caller(context);
+    const { who } = asking;
+    const onChange = progressNotices(context);
+    const ms = wanted.wait_seconds * 1_000;
+    const job = await whileAllowed(asking, context.mcpReq.signal, (signal) =>
+      queue.waits.until(wanted.job_id, { who, ms, signal, onChange }),
+    );
     const view = jobView(job, viewing, isInLine(job) ? await queue.store.position(job.id) : null);
     const answer = toToolResult({ data: view }) as CallToolResult;
     const { result_uri, result_bytes = 0 } = view;

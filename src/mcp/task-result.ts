@@ -19,9 +19,8 @@ import type { Caller, JobTools } from './job-tools.ts';
 import { canBeAsked } from './task-capability.ts';
 import { elicitationOf, faultOf, oldResultOf } from './tasks.ts';
 import { taskStatus } from './status.ts';
+import { AUTHORISE_MS } from './while-allowed.ts';
 
-/** Whoever waits is asked for his right to it again this often, in milliseconds. */
-const AUTHORISE_MS = 4_000;
 /** How long a person may take over a form, in milliseconds: as long as a question waits by default. */
 const FORM_MS = 86_400_000;
 

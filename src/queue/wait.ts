@@ -168,7 +168,7 @@ export class Waits {
     try {
       job = await this.#store.get(id, who);
     } catch (error) {
-      for (const { isDue, settle } of waiters) if (isDue) settle(Promise.reject(error as Error));
+      for (const { isDue, settle } of waiters) if (isDue) settle(Promise.reject(error));
       if (waiters.size > 0) this.#suspect.add(group);
       return false;
     }

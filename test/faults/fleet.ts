@@ -194,6 +194,15 @@ export class Client {
     );
   }
 
+  async cancel(job: string): Promise<void> {
+    const deed = { op: 'cancel', team: this.caller.team, job } as const;
+    const invoked = this.#fleet.history.invoke<'cancel'>(this.#name, deed);
+    const answer = await this.call('cancel_job', { job_id: job });
+    if (isFields(answer?.body['data'])) invoked.ok(null);
+    else if (answer) invoked.fail(codeOf(answer) ?? 'refused');
+    else invoked.unknown('no answer');
+  }
+
   async redeem(code: string, subscriber: string): Promise<'won' | 'lost' | 'unknown'> {
     const deed = { op: 'redeem', team: this.caller.team, code, subscriber } as const;
     const invoked = this.#fleet.history.invoke<'redeem'>(this.#name, deed);

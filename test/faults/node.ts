@@ -95,7 +95,9 @@ async function start(): Promise<{ facts: object; stop: (graceMs: number) => Prom
   const definitions = definitionsOf((await import(parts.jobs.href)) as object);
   const stopSweeper = startSweeper({ store, retentionMs: 1e12, log });
   const supervised =
-    role === 'guest' ? supervise({ ...common, store, definitions, workers, jobs: parts.jobs }) : null;
+    role === 'guest'
+      ? supervise({ ...common, store, definitions, workers, jobs: parts.jobs })
+      : null;
   const running = supervised ?? runWorker({ ...common, store, definitions });
   return {
     facts: { pids: supervised?.pids() ?? [] },

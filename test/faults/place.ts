@@ -47,6 +47,8 @@ export interface Place extends Address {
   /** Tokens with every ability, one for each team. */
   callers(teams: number): Promise<Caller[]>;
   remains(texts?: Readonly<Record<string, string>>): Promise<Remains>;
+  /** How many jobs are not final. */
+  open(): Promise<number>;
 }
 
 export async function place(t: Ending, engine: Engine, base?: string): Promise<Place> {
@@ -74,7 +76,33 @@ export async function place(t: Ending, engine: Engine, base?: string): Promise<P
       }
     },
     remains: (texts = {}) => (engine === 'sqlite' ? inFile(at, texts) : inDatabase(at, texts)),
+    async open() {
+      const [row] = await (engine === 'sqlite' ? queryFile : queryDatabase)(at, OPEN);
+      return Number((row as { open: number } | undefined)?.open ?? 0);
+    },
   };
+}
+
+const OPEN = 'SELECT count(*) AS open FROM jobs WHERE completed_at IS NULL';
+
+/** Read a file as a stranger does. */
+export function queryFile(path: string, text: string): Record<string, unknown>[] {
+  const db = new DatabaseSync(path, { timeout: 5_000 });
+  try {
+    return db.prepare(text).all();
+  } finally {
+    db.close();
+  }
+}
+
+export async function queryDatabase(url: string, text: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(text)).rows as Record<string, unknown>[];
+  } finally {
+    await client.end();
+  }
 }
 
 async function newDatabase(server: PostgresServer): Promise<string> {
@@ -106,7 +134,7 @@ async function read(query: Query, soundness: string, texts: Remains['texts']): P
   };
 }
 
-async function inFile(path: string, texts: Remains['texts']): Promise<Remains> {
+export async function inFile(path: string, texts: Remains['texts'] = {}): Promise<Remains> {
   if (!existsSync(path)) return { ...EMPTY, soundness: 'the file is missing' };
   const db = new DatabaseSync(path, { timeout: 5_000 });
   try {
@@ -123,6 +151,8 @@ async function inDatabase(url: string, texts: Remains['texts']): Promise<Remains
   const client = new pg.Client({ connectionString: url, types });
   await client.connect();
   try {
+    // One moment for all that is read, as a dump would see it.
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const query = async <R>(text: string) => (await client.query(text)).rows as R[];
     return await read(query, 'ok', texts);
   } finally {

@@ -12,7 +12,10 @@ const LIST = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
 
 async function ask(url: string, headers: Readonly<Record<string, string>>): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const usual = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+  const usual = {
+    'content-type': 'application/json',
+    accept: 'application/json, text/event-stream',
+  };
   const asked = request(url, { method: 'POST', headers: { ...usual, ...headers } }, (response) => {
     response.resume();
     response.once('end', () => resolve(response.statusCode ?? 0));
@@ -23,29 +26,82 @@ async function ask(url: string, headers: Readonly<Record<string, string>>): Prom
 
 /** [value, whether it is answered] */
 const HOSTS: readonly (readonly [string, boolean])[] = [
-  ['localhost', true], ['localhost:3000', true], ['LOCALHOST', true], ['127.0.0.1', true], ['127.0.0.1:9', true], ['[::1]', true],
-  ['[::1]:80', true], ['jobs.internal', true], ['Jobs.Internal:443', true], ['api.example.com', true],
-  ['', false], ['evil.example', false], ['localhost.evil.example', false], ['evil.localhost', false], ['127.0.0.1.evil.example', false],
-  ['jobs.internal.evil.example', false], ['xjobs.internal', false], ['0.0.0.0', false], ['10.0.0.7', false], ['169.254.169.254', false],
-  ['[::]', false], ['[::ffff:10.0.0.7]', false], ['localhost@evil.example', false], ['evil.example@localhost', false], ['localhost/evil', false],
-  ['localhost:80:80', false], ['localhost:x', false], ['local\tost', false], ['localhost,evil.example', false], ['*', false], ['null', false], ['127.1.evil.example', false],
+  ['localhost', true],
+  ['localhost:3000', true],
+  ['LOCALHOST', true],
+  ['127.0.0.1', true],
+  ['127.0.0.1:9', true],
+  ['[::1]', true],
+  ['[::1]:80', true],
+  ['jobs.internal', true],
+  ['Jobs.Internal:443', true],
+  ['api.example.com', true],
+  ['evil.example', false],
+  ['localhost.evil.example', false],
+  ['evil.localhost', false],
+  ['127.0.0.1.evil.example', false],
+  ['jobs.internal.evil.example', false],
+  ['xjobs.internal', false],
+  ['0.0.0.0', false],
+  ['10.0.0.7', false],
+  ['169.254.169.254', false],
+  ['[::]', false],
+  ['[::ffff:10.0.0.7]', false],
+  ['localhost@evil.example', false],
+  ['evil.example@localhost', false],
+  ['localhost/evil', false],
+  ['localhost:80:80', false],
+  ['localhost:x', false],
+  ['local\tost', false],
+  ['localhost,evil.example', false],
+  ['*', false],
+  ['null', false],
+  ['127.1.evil.example', false],
 ];
 const ORIGINS: readonly (readonly [string, boolean])[] = [
-  ['http://localhost', true], ['http://localhost:5173', true], ['https://127.0.0.1:8443', true], ['http://[::1]:3000', true],
-  ['https://app.example.com', true], ['https://jobs.internal', true], ['https://api.example.com', true],
-  ['null', false], ['', false], ['https://evil.example', false], ['http://app.example.com', false], ['https://app.example.com:444', false],
-  ['https://app.example.com.evil.example', false], ['https://evil.app.example.com', false], ['https://localhost.evil.example', false],
-  ['http://evil.localhost', false], ['file://', false], ['file://localhost', false], ['chrome-extension://localhost', false], ['http://localhost@evil.example', false],
-  ['http://evil.example@localhost', false], ['http://localhost/evil', false], ['http://localhost#evil', false], ['//localhost', false], ['localhost', false], ['javascript:alert(1)', false],
-  ['http://localhost, https://evil.example', false], ['http://localhost http://evil.example', false], ['*', false], ['undefined', false], ['ws://localhost', false], ['http://0.0.0.0', false],
+  ['http://localhost', true],
+  ['http://localhost:5173', true],
+  ['https://127.0.0.1:8443', true],
+  ['http://[::1]:3000', true],
+  ['https://app.example.com', true],
+  ['https://jobs.internal', true],
+  ['https://api.example.com', true],
+  ['null', false],
+  ['', false],
+  ['https://evil.example', false],
+  ['http://app.example.com', false],
+  ['https://app.example.com:444', false],
+  ['https://app.example.com.evil.example', false],
+  ['https://evil.app.example.com', false],
+  ['https://localhost.evil.example', false],
+  ['http://evil.localhost', false],
+  ['file://', false],
+  ['file://localhost', false],
+  ['chrome-extension://localhost', false],
+  ['http://localhost@evil.example', false],
+  ['http://evil.example@localhost', false],
+  ['http://localhost/evil', false],
+  ['http://localhost#evil', false],
+  ['//localhost', false],
+  ['localhost', false],
+  ['javascript:alert(1)', false],
+  ['http://localhost, https://evil.example', false],
+  ['http://localhost http://evil.example', false],
+  ['*', false],
+  ['undefined', false],
+  ['ws://localhost', false],
+  ['http://0.0.0.0', false],
 ];
 
 test('Host and Origin are answered as they should be in all of 60 combinations and more', async (t) => {
-  const server = await served({}, {
-    publicUrl: 'https://api.example.com',
-    allowHosts: ['jobs.internal'],
-    allowOrigins: ['https://app.example.com'],
-  });
+  const server = await served(
+    {},
+    {
+      publicUrl: 'https://api.example.com',
+      allowHosts: ['jobs.internal'],
+      allowOrigins: ['https://app.example.com'],
+    },
+  );
   t.after(() => server.close());
   const authorization = `Bearer ${await server.token()}`;
   assert.ok(HOSTS.length + ORIGINS.length >= 60);
@@ -57,7 +113,9 @@ test('Host and Origin are answered as they should be in all of 60 combinations a
     const status = await ask(server.url, { origin, authorization });
     assert.equal(status, isKnown ? 200 : 403, `Origin ${JSON.stringify(origin)}`);
     // The door is the same for the routes beside /mcp.
-    const page = await fetch(new URL('/batches/x.csv', server.url), { headers: { origin, authorization } });
+    const page = await fetch(new URL('/batches/x.csv', server.url), {
+      headers: { origin, authorization },
+    });
     assert.equal(page.status, isKnown ? 404 : 403, `page, Origin ${JSON.stringify(origin)}`);
   }
 });
@@ -81,45 +139,74 @@ test('no token that is altered by one character, random or of the other environm
       assert.equal(await who(guess), null, `position ${at}`);
     }
   }
-  for (const guess of [other, other.replace('test', 'live'), token.replace('live', 'test'), token.toUpperCase(), token + token]) {
+  for (const guess of [
+    other,
+    other.replace('test', 'live'),
+    token.replace('live', 'test'),
+    token.toUpperCase(),
+    token + token,
+  ]) {
     assert.equal(await who(guess), null);
   }
   t.diagnostic(`${tried} altered tokens`);
   assert.ok(tried > 3_000);
 });
 
-test('a revoked token is refused within a second by two servers on one file, and what waited is ended', { timeout: 50_000 }, async (t) => {
-  const first = await aServer(t, '--workers', '0');
-  const second = await started(t, ['start', '--db', first.db, '--port', '0', '--json', '--rate-limit', '0', '--workers', '0']);
-  const urls = [first.server.url, second.url];
-  const authorization = `Bearer ${first.token}`;
-  for (const url of urls) assert.equal(await ask(url, { authorization }), 200);
+test(
+  'a revoked token is refused within a second by two servers on one file, and what waited is ended',
+  { timeout: 50_000 },
+  async (t) => {
+    const first = await aServer(t, '--workers', '0');
+    const second = await started(t, [
+      'start',
+      '--db',
+      first.db,
+      '--port',
+      '0',
+      '--json',
+      '--rate-limit',
+      '0',
+      '--workers',
+      '0',
+    ]);
+    const urls = [first.server.url, second.url];
+    const authorization = `Bearer ${first.token}`;
+    for (const url of urls) assert.equal(await ask(url, { authorization }), 200);
 
-  const plan = await planAt(first.server.url, first.token);
-  const submitted = await tool(first.server.url, first.token, 'bulk_generate_access_codes', {
-    plan_id: plan, quantity: 1, export_type: 'file', expiry_preset: 'no_expiry',
-  });
-  const waits = urls.map(async (url) => {
-    const answer = await tool(url, first.token, 'get_job_status', { job_id: submitted.data.job_id, wait_seconds: 25 });
-    return { answer, at: Date.now() };
-  });
-  await new Promise((resolve) => setTimeout(resolve, 300));
+    const plan = await planAt(first.server.url, first.token);
+    const submitted = await tool(first.server.url, first.token, 'bulk_generate_access_codes', {
+      plan_id: plan,
+      quantity: 1,
+      export_type: 'file',
+      expiry_preset: 'no_expiry',
+    });
+    const waits = urls.map(async (url) => {
+      const answer = await tool(url, first.token, 'get_job_status', {
+        job_id: submitted.data.job_id,
+        wait_seconds: 25,
+      });
+      return { answer, at: Date.now() };
+    });
+    await new Promise((resolve) => setTimeout(resolve, 300));
 
-  const id = first.token.split('_')[2] ?? '';
-  const revokedAt = Date.now();
-  const { code } = await cli(['token', 'revoke', id, '--db', first.db]);
-  assert.equal(code, 0);
-  const doneAt = Date.now();
-  for (const url of urls) {
-    await until('the token is refused', async () => (await ask(url, { authorization })) === 401, { ms: 1_000 });
-  }
-  t.diagnostic(`refused ${Date.now() - doneAt} ms after the command had ended`);
-  for (const wait of waits) {
-    const { answer, at } = await wait;
-    assert.equal(answer.error?.code, 'AUTHENTICATION_REQUIRED', JSON.stringify(answer));
-    t.diagnostic(`a wait ended ${at - revokedAt} ms after the revocation began`);
-  }
-});
+    const id = first.token.split('_')[2] ?? '';
+    const revokedAt = Date.now();
+    const { code } = await cli(['token', 'revoke', id, '--db', first.db]);
+    assert.equal(code, 0);
+    const doneAt = Date.now();
+    for (const url of urls) {
+      await until('the token is refused', async () => (await ask(url, { authorization })) === 401, {
+        ms: 1_000,
+      });
+    }
+    t.diagnostic(`refused ${Date.now() - doneAt} ms after the command had ended`);
+    for (const wait of waits) {
+      const { answer, at } = await wait;
+      assert.equal(answer.error?.code, 'AUTHENTICATION_REQUIRED', JSON.stringify(answer));
+      t.diagnostic(`a wait ended ${at - revokedAt} ms after the revocation began`);
+    }
+  },
+);
 
 test('a flood of bad tokens leaves valid ones unharmed', async (t) => {
   const server = await served({}, { rateLimit: 1_000 });
@@ -127,9 +214,13 @@ test('a flood of bad tokens leaves valid ones unharmed', async (t) => {
   const authorization = `Bearer ${await server.token()}`;
   assert.equal(await ask(server.url, { authorization }), 200);
   const flood = Array.from({ length: 1_000 }, (_, i) =>
-    ask(server.url, { authorization: `Bearer mpt_live_${String(i).padStart(12, '0')}_${'x'.repeat(38)}` }),
+    ask(server.url, {
+      authorization: `Bearer mpt_live_${String(i).padStart(12, '0')}_${'x'.repeat(38)}`,
+    }),
   );
-  const own = await Promise.all(Array.from({ length: 50 }, () => ask(server.url, { authorization })));
+  const own = await Promise.all(
+    Array.from({ length: 50 }, () => ask(server.url, { authorization })),
+  );
   assert.deepEqual(new Set(own), new Set([200]));
   const refused = await Promise.all(flood);
   assert.deepEqual([...new Set(refused)].toSorted(), [401, 429]);
@@ -141,19 +232,35 @@ test('a flood of bad tokens leaves valid ones unharmed', async (t) => {
 async function tool(url: string, token: string, name: string, args: object): Promise<any> {
   const response = await fetch(url, {
     method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: args } }),
+    headers: {
+      authorization: `Bearer ${token}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    },
+    body: JSON.stringify({
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: { name, arguments: args },
+    }),
   });
   const text = await response.text();
   const [, data = text] = [...text.matchAll(/^data: (\{.*"id":1.*)$/gm)].at(-1) ?? [];
-  const message = JSON.parse(data) as { readonly result?: { readonly structuredContent: unknown }; readonly error?: unknown };
+  const message = JSON.parse(data) as {
+    readonly result?: { readonly structuredContent: unknown };
+    readonly error?: unknown;
+  };
   return message.result?.structuredContent ?? message;
 }
 
 async function planAt(url: string, token: string): Promise<string> {
   const project = await tool(url, token, 'create_project', { name: 'Club' });
   const plan = await tool(url, token, 'create_plan', {
-    project_id: project.data.id, name: 'Golden', price: '1.00', currency: 'USD', billing_cycle: 'days',
+    project_id: project.data.id,
+    name: 'Golden',
+    price: '1.00',
+    currency: 'USD',
+    billing_cycle: 'days',
   });
   return String(plan.data.id);
 }

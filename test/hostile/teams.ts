@@ -45,17 +45,29 @@ interface Question {
   readonly ask: (server: Served, token: string, ids: Ids) => Promise<string>;
 }
 
-export async function probeTeams({ seed, teams: wanted, probes }: ProbeOptions): Promise<ProbeReport> {
+export async function probeTeams({
+  seed,
+  teams: wanted,
+  probes,
+}: ProbeOptions): Promise<ProbeReport> {
   const limits = { redeemFailuresPerMinute: 0, redeemFailuresPerHour: 0 };
   const server = await served(limits, { maxOutstanding: 0 });
   try {
-    const teams = await inLanes(Array.from({ length: wanted }, (_, at) => at), (at) => teamOf(server, at));
+    const teams = await inLanes(
+      Array.from({ length: wanted }, (_, at) => at),
+      (at) => teamOf(server, at),
+    );
     const questions = questionsToAll();
     const any = fc.tuple(fc.nat(wanted - 1), fc.nat(wanted - 1), fc.nat(questions.length - 1));
     const picked = fc.sample(any, { seed, numRuns: probes });
     const leaks = await inLanes(picked, async ([asking, whose, which], at) => {
-      const [who, of, question] = [teams[asking], teams[whose], questions[(which + at) % questions.length]];
-      if (who === undefined || of === undefined || question === undefined || who === of) return null;
+      const [who, of, question] = [
+        teams[asking],
+        teams[whose],
+        questions[(which + at) % questions.length],
+      ];
+      if (who === undefined || of === undefined || question === undefined || who === of)
+        return null;
       return leakOf(server, { who, of, question });
     });
     return { seed, probes: picked.length, leaks: leaks.filter((leak) => leak !== null) };
@@ -82,7 +94,14 @@ async function teamOf(server: Served, at: number): Promise<Team> {
   const ids = await planOf(server, token, { name: `Plan of team ${at}` });
   const batch = await server.batch(token, batchOf(ids.plan_id, 1));
   const cursor = Buffer.from(`9700000000000:${batch.job_id}`).toString('base64url');
-  return { token, ...ids, job_id: batch.job_id, batch_id: batch.result.batch_id, code: batch.codes[0] ?? '', cursor };
+  return {
+    token,
+    ...ids,
+    job_id: batch.job_id,
+    batch_id: batch.result.batch_id,
+    code: batch.codes[0] ?? '',
+    cursor,
+  };
 }
 
 const TASKS = { extensions: { 'io.modelcontextprotocol/tasks': {} } };
@@ -99,18 +118,30 @@ function envelope(capabilities: object): object {
 function questionsToAll(): Question[] {
   const tool = (name: string, args: (ids: Ids) => object): Question => ({
     what: name,
-    ask: (server, token, ids) => rpc(server, token, { method: 'tools/call', params: { name, arguments: args(ids) } }),
+    ask: (server, token, ids) =>
+      rpc(server, token, { method: 'tools/call', params: { name, arguments: args(ids) } }),
   });
   const method = (name: string, params: (ids: Ids) => object): Question[] => [
-    { what: `${name} 2025`, ask: (server, token, ids) => rpc(server, token, { method: name, params: params(ids) }) },
+    {
+      what: `${name} 2025`,
+      ask: (server, token, ids) => rpc(server, token, { method: name, params: params(ids) }),
+    },
     {
       what: `${name} 2026`,
       ask: (server, token, ids) => {
         const given = params(ids);
-        const headers: Record<string, string> = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': name };
+        const headers: Record<string, string> = {
+          'mcp-protocol-version': '2026-07-28',
+          'mcp-method': name,
+        };
         const target = 'taskId' in given ? given.taskId : 'uri' in given ? given.uri : null;
         if (typeof target === 'string') headers['mcp-name'] = target;
-        return rpc(server, token, { method: name, params: { ...given, _meta: envelope(TASKS) } }, headers);
+        return rpc(
+          server,
+          token,
+          { method: name, params: { ...given, _meta: envelope(TASKS) } },
+          headers,
+        );
       },
     },
   ];
@@ -124,13 +155,18 @@ function questionsToAll(): Question[] {
     tool('redeem_access_code', ({ code }) => ({ code, subscriber_id: 'x' })),
     tool('get_job_status', ({ job_id }) => ({ job_id })),
     tool('cancel_job', ({ job_id }) => ({ job_id })),
-    tool('answer_job', ({ job_id }) => ({ job_id, answers: { a: { action: 'accept', content: {} } } })),
+    tool('answer_job', ({ job_id }) => ({
+      job_id,
+      answers: { a: { action: 'accept', content: {} } },
+    })),
     tool('list_jobs', ({ cursor }) => ({ cursor, limit: 100, tool_name: 'no_such_tool' })),
     ...method('tasks/get', ({ job_id }) => ({ taskId: job_id })),
     ...method('tasks/result', ({ job_id }) => ({ taskId: job_id })),
     ...method('tasks/cancel', ({ job_id }) => ({ taskId: job_id })),
     ...method('tasks/update', ({ job_id }) => ({ taskId: job_id, inputResponses: {} })),
-    ...method('resources/read', ({ job_id }) => ({ uri: `mcp-async-jobs://jobs/${job_id}/result` })),
+    ...method('resources/read', ({ job_id }) => ({
+      uri: `mcp-async-jobs://jobs/${job_id}/result`,
+    })),
     page(({ batch_id }) => `/batches/${batch_id}.csv`),
     page(({ job_id }) => `/jobs/${job_id}/result`),
   ];
@@ -175,11 +211,15 @@ function plain(answer: string, asked: object): string {
   return text;
 }
 
-async function inLanes<T, R>(items: readonly T[], work: (item: T, at: number) => Promise<R>): Promise<R[]> {
+async function inLanes<T, R>(
+  items: readonly T[],
+  work: (item: T, at: number) => Promise<R>,
+): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
   const lane = async (): Promise<void> => {
-    for (let at = next++; at < items.length; at = next++) results[at] = await work(items[at] as T, at);
+    for (let at = next++; at < items.length; at = next++)
+      results[at] = await work(items[at] as T, at);
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   return results;

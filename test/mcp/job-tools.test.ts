@@ -282,7 +282,12 @@ test('every description says whether a job_id comes back, and annotations are tr
   const { body } = await rpc(url, 'tools/list', {}, { token: ANNA });
   for (const { name, description, annotations } of body.result.tools) {
     const isLook = ['get_job_status', 'list_jobs'].includes(name);
-    assert.match(description, isLook ? /returns no new job_id/ : /returns its job_id at once/);
+    const isControl = ['cancel_job', 'answer_job'].includes(name);
+    assert.match(
+      description,
+      isLook || isControl ? /returns no new job_id/ : /returns its job_id at once/,
+    );
     assert.equal(annotations.readOnlyHint, isLook, name);
+    assert.equal(annotations.destructiveHint ?? false, name === 'cancel_job', name);
   }
 });

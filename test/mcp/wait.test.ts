@@ -146,10 +146,10 @@ for (const [era, send] of [
     const { url, store } = await aServer(t, idle);
     const { data: submitted } = await call(url, 'asks', {});
     let watching = 0;
-    const { onChange } = store;
+    const onChange = store.onChange.bind(store);
     store.onChange = (listener) => {
       watching += 1;
-      const stop = onChange.call(store, listener);
+      const stop = onChange(listener);
       return () => {
         watching -= 1;
         stop();
@@ -224,10 +224,10 @@ test(
       ids.push(...(await Promise.all(batch)).map(({ data }) => data.job_id));
     }
     let reads = 0;
-    const { get } = store;
+    const get = store.get.bind(store);
     store.get = (id, who) => {
       reads += 1;
-      return get.call(store, id, who);
+      return get(id, who);
     };
     const rssBefore = process.memoryUsage().rss;
     let answered = 0;
@@ -247,8 +247,8 @@ test(
       `${perWaiter.toFixed(1)} KiB a waiter, client included; another call ${another} ms`,
     );
 
-    const request = { worker: 'wrk_1', tools: ['asks'], limit: 1, leaseMs: 20_000, idle: true };
-    const [job] = (await store.claim(request)).jobs;
+    const wanted = { worker: 'wrk_1', tools: ['asks'], limit: 1, leaseMs: 20_000, idle: true };
+    const [job] = (await store.claim(wanted)).jobs;
     assert.ok(job);
     await store.apply(job.id, complete(job, '{}', []));
     await until('the one whose job has ended is answered', () => answered === 1);

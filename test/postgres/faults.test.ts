@@ -38,9 +38,9 @@ test('a killed database loses nothing that was acknowledged and doubles nothing'
   const acknowledged: string[] = [];
   const errors: unknown[] = [];
   let settled = 0;
-  let isOver = false;
+  const over = new AbortController();
   const submitting = Array.from({ length: 8 }, async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       try {
         acknowledged.push((await submitter.insert(aJob(), 0)).id);
       } catch (error) {
@@ -49,7 +49,7 @@ test('a killed database loses nothing that was acknowledged and doubles nothing'
     }
   });
   const working = Array.from({ length: 3 }, async (_, i) => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       try {
         const { jobs } = await claim(worker, { worker: `wrk_${i}`, limit: 20, leaseMs: 2_000 });
         for (const job of jobs) {
@@ -73,7 +73,7 @@ test('a killed database loses nothing that was acknowledged and doubles nothing'
     back.push(performance.now() - at);
   }
   await pause(300);
-  isOver = true;
+  over.abort();
   await Promise.all([...submitting, ...working]);
   const ids = new Set(
     (await psql<{ id: string }>(server.url('postgres'), 'SELECT id FROM jobs')).map(({ id }) => id),
@@ -110,7 +110,7 @@ test('while the database is away every call ends in a typed error, within fiftee
   ]);
   for (const answer of answers) {
     assert.equal(answer.status, 'rejected');
-    assert.equal((answer as PromiseRejectedResult).reason.code, 'STORE_BUSY');
+    assert.equal(answer.reason.code, 'STORE_BUSY');
   }
   assert.ok(performance.now() - at < 15_000);
   assert.deepEqual(await store.health(), { writable: false, workers: 0 });
@@ -176,7 +176,7 @@ test(
       (error: JobError) => error.code,
     );
     const found = await waiting;
-    assert.ok(performance.now() - at < 25_000, String(performance.now() - at));
+    assert.ok(performance.now() - at < 15_000, String(performance.now() - at));
     assert.equal(found, 'STORE_BUSY');
     cable.mend();
     await store.insert(aJob(), 0);

@@ -70,8 +70,8 @@ test('whoever is told nothing looks each second', async (t) => {
 
 test('a job is claimed in one process only, and none is left over', async (t) => {
   const { stores } = await postgresStores(t, 4);
-  const [first] = stores;
-  await Promise.all(Array.from({ length: 400 }, () => first?.insert(aJob(), 0)));
+  const [first] = stores as [Store];
+  await Promise.all(Array.from({ length: 400 }, () => first.insert(aJob(), 0)));
   const claimed: string[] = [];
   await Promise.all(
     stores.flatMap((store, s) =>
@@ -92,7 +92,7 @@ test('a job is claimed in one process only, and none is left over', async (t) =>
 test('the cap of a team holds exactly over several processes', async (t) => {
   const { stores } = await postgresStores(t, 3);
   const answers = await Promise.allSettled(
-    Array.from({ length: 60 }, (_, i) => stores[i % 3]?.insert(aJob(), 10)),
+    Array.from({ length: 60 }, async (_, i) => stores[i % 3]?.insert(aJob(), 10)),
   );
   assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 10);
 });

@@ -1,6 +1,6 @@
 /** A real PostgreSQL for tests: one server for each test file, one database for each store. */
 import { after } from 'node:test';
-import pg from 'pg';
+import { Client, type QueryResultRow } from 'pg';
 import { startPostgres, type PostgresServer } from '../../scripts/postgres/server.ts';
 import { newLease } from '../../src/job/ids.ts';
 import { openStore, type OpenStoreOptions } from '../../src/postgres.ts';
@@ -19,12 +19,12 @@ export function thePostgres(): Promise<PostgresServer> {
 }
 
 /** Run one statement past the store, as an operator would. */
-export async function psql<R extends pg.QueryResultRow = Record<string, unknown>>(
+export async function psql<R extends QueryResultRow = Record<string, unknown>>(
   url: string,
   text: string,
   values: unknown[] = [],
 ): Promise<R[]> {
-  const client = new pg.Client({ connectionString: url });
+  const client = new Client({ connectionString: url });
   await client.connect();
   try {
     return (await client.query<R>(text, values)).rows;
@@ -35,10 +35,10 @@ export async function psql<R extends pg.QueryResultRow = Record<string, unknown>
 
 /** An empty database; `template` copies another one. */
 export async function emptyDatabase(template = 'template1'): Promise<string> {
-  const { url } = await thePostgres();
+  const running = await thePostgres();
   const name = `test_${newLease().replaceAll(/\W/g, '').toLowerCase()}`;
-  await psql(url('postgres'), `CREATE DATABASE ${name} TEMPLATE ${template}`);
-  return url(name);
+  await psql(running.url('postgres'), `CREATE DATABASE ${name} TEMPLATE ${template}`);
+  return running.url(name);
 }
 
 let migrated: Promise<string> | undefined;

@@ -72,7 +72,9 @@ test('a listener gets an ack, a snapshot, every change, and an end in good order
   const colour = { action: 'accept', content: { colour: 'red' } };
   const size = { action: 'accept', content: { size: 2 } };
   await modern(url, 'tasks/update', { taskId, inputResponses: { colour } });
-  await until('one is open', () => frames.some((f) => Object.keys(f.params?.inputRequests ?? {}).join() === 'size'));
+  await until('one is open', () =>
+    frames.some((f) => Object.keys(f.params?.inputRequests ?? {}).join() === 'size'),
+  );
   await modern(url, 'tasks/update', { taskId, inputResponses: { size } });
   await until('it asks again', () => frames.some((f) => f.params?.inputRequests?.sure));
   await modern(url, 'tasks/update', { taskId, inputResponses: { sure: { action: 'cancel' } } });

@@ -86,7 +86,12 @@ test('tasks/list leafs through own tasks alone', async (t) => {
   const { url } = await aTaskServer(t);
   const ids: string[] = [];
   for (let i = 0; i < 105; i += 1) ids.push(await submitted(url, 'add', { a: i, b: 0 }));
-  await old(url, 'tools/call', { name: 'add', arguments: { a: 1, b: 1 } }, { token: 'anna/bert/*' });
+  await old(
+    url,
+    'tools/call',
+    { name: 'add', arguments: { a: 1, b: 1 } },
+    { token: 'anna/bert/*' },
+  );
   const seen: string[] = [];
   for (let cursor: string | undefined, pages = 0; pages < 3; pages += 1) {
     const page = (await old(url, 'tasks/list', { ...(cursor && { cursor }) })).result;

@@ -8,10 +8,7 @@ import { until } from '../support/until.ts';
 
 export const TASK_JOBS = new URL('./jobs.ts', import.meta.url);
 
-export function aTaskServer(
-  t: TestContext,
-  options: Partial<ServeOptions> = {},
-): Promise<Serving> {
+export function aTaskServer(t: TestContext, options: Partial<ServeOptions> = {}): Promise<Serving> {
   return aServer(t, { jobs: TASK_JOBS, concurrency: 20, ...options });
 }
 

@@ -7,7 +7,7 @@
  * committing is STORE_UNKNOWN and is not retried.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import pg from 'pg';
+import { Pool, type ClientConfig, type PoolClient, type QueryResult } from 'pg';
 import { monotonic } from '../../job/clock.ts';
 import { JobError } from '../../job/errors.ts';
 import { randomBelow } from '../../job/ids.ts';
@@ -42,8 +42,8 @@ export interface DatabaseOptions {
 const STATEMENT_MS = 10_000;
 const LOCK_MS = 5_000;
 const IDLE_IN_TRANSACTION_MS = 10_000;
-const ANSWER_MS = 12_000;
-const CONNECT_MS = 5_000;
+const ANSWER_MS = 11_000;
+const CONNECT_MS = 3_500;
 const KEEP_ALIVE_MS = 5_000;
 /** How long the work of a caller is tried again. */
 const PATIENCE_MS = 10_000;
@@ -66,12 +66,12 @@ const SESSION = {
 };
 
 export class Database {
-  readonly #pool: pg.Pool;
+  readonly #pool: Pool;
   /** Connections that are known to lead to a server that takes writes. */
   readonly #checked = new WeakSet<object>();
   #isClosed = false;
 
-  private constructor(pool: pg.Pool, log: Logger) {
+  private constructor(pool: Pool, log: Logger) {
     this.#pool = pool;
     // A connection may be lost between two statements, when nobody waits for it; its next statement
     // fails, and that is where the loss is answered.
@@ -81,7 +81,7 @@ export class Database {
 
   /** @param isPooled whether a pooler in between refuses settings of the connection */
   static open(options: DatabaseOptions, isPooled: boolean): Database {
-    const pool = new pg.Pool({
+    const pool = new Pool({
       ...connectionOptions(options.url, isPooled),
       max: options.connectionsMax,
       idleTimeoutMillis: 30_000,
@@ -93,15 +93,15 @@ export class Database {
   async query(text: string, params: Given = {}, patienceMs = PATIENCE_MS): Promise<Row[]> {
     const compiled = compile(text);
     const values = bind(compiled, params);
-    return await patiently(async () => {
-      return await this.#with(async (client) => (await send(client, compiled.text, values)).rows);
+    return patiently(async () => {
+      return this.#with(async (client) => (await send(client, compiled.text, values)).rows);
     }, patienceMs);
   }
 
   /** The same for pg-boss, with its own types. */
   async executeSql(text: string, values?: unknown[]): Promise<{ rows: Row[] }> {
-    return await patiently(async () => {
-      return await this.#with(async (client) => {
+    return patiently(async () => {
+      return this.#with(async (client) => {
         try {
           return await client.query<Row>(text, values);
         } catch (error) {
@@ -115,7 +115,7 @@ export class Database {
 
   /** A read of many statements, or of one that might write: nothing can be written in it. */
   async readOnly<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return await patiently(() =>
+    return patiently(() =>
       this.#with(async (client) => {
         await client.query('BEGIN READ ONLY');
         try {
@@ -134,10 +134,10 @@ export class Database {
    * undone or lost before its commit. Throwing `Undo` undoes it and gives its value back.
    */
   async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return await patiently(() => this.#with((client) => commit(client, work)));
+    return patiently(() => this.#with((client) => commit(client, work)));
   }
 
-  async #with<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  async #with<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw new Error('the store is closed');
     const client = await this.#pool.connect();
     let isBroken = true;
@@ -181,7 +181,7 @@ export async function patiently<T>(work: () => Promise<T>, ms = PATIENCE_MS): Pr
 }
 
 /** How a connection of ours is made; also for the one that listens. */
-export function connectionOptions(url: string, isPooled: boolean): pg.ClientConfig {
+export function connectionOptions(url: string, isPooled: boolean): ClientConfig {
   return {
     connectionString: url,
     application_name: 'mcp-async-jobs',
@@ -193,7 +193,7 @@ export function connectionOptions(url: string, isPooled: boolean): pg.ClientConf
   };
 }
 
-async function commit<T>(client: pg.PoolClient, work: (tx: Transaction) => Promise<T>): Promise<T> {
+async function commit<T>(client: PoolClient, work: (tx: Transaction) => Promise<T>): Promise<T> {
   await client.query(BEGIN);
   let value: T;
   try {
@@ -209,7 +209,7 @@ async function commit<T>(client: pg.PoolClient, work: (tx: Transaction) => Promi
   };
   client.on('notice', onNotice);
   try {
-    const answers = (await client.query(COMMIT)) as unknown as pg.QueryResult[];
+    const answers = (await client.query(COMMIT)) as unknown as QueryResult[];
     isUnsure ||= answers.at(-1)?.command !== 'COMMIT';
   } catch (error) {
     // The server undoes what it cannot commit, and says so; a lost answer says nothing.
@@ -222,28 +222,24 @@ async function commit<T>(client: pg.PoolClient, work: (tx: Transaction) => Promi
   return value;
 }
 
-function transactionOn(client: pg.PoolClient): Transaction {
+function transactionOn(client: PoolClient): Transaction {
   return {
     async run(text, params = {}) {
       const compiled = compile(text);
-      return await send(client, compiled.text, bind(compiled, params));
+      return send(client, compiled.text, bind(compiled, params));
     },
     runBound: (text, values) => send(client, text, values),
     db: { executeSql: (text, values) => client.query<Row>(text, values) },
   };
 }
 
-async function send(
-  client: pg.PoolClient,
-  text: string,
-  values: readonly Bindable[],
-): Promise<Rows> {
+async function send(client: PoolClient, text: string, values: readonly Bindable[]): Promise<Rows> {
   const { rows, rowCount } = await client.query<Row>({ text, values: [...values], types: TYPES });
   return { rows, changed: rowCount ?? 0 };
 }
 
 /** After a failover an address may lead to a standby, which knows less than was acknowledged. */
-async function assertTakesWrites(client: pg.PoolClient): Promise<void> {
+async function assertTakesWrites(client: PoolClient): Promise<void> {
   const { rows } = await client.query<{ standby: boolean }>(
     'SELECT pg_is_in_recovery() AS standby',
   );

@@ -97,7 +97,7 @@ export class Deliveries {
         id: deliveryId(id, runs),
         data: { id, run: runs } satisfies Data,
         priority: Math.max(PRIORITY_MIN, -turn),
-        ...(delayMs > 0 && { startAfter: delayMs / 1_000 }),
+        startAfter: delayMs / 1_000,
       }));
       await this.#boss.insert(queueOf(tool), rows, { db: tx.db });
     }

@@ -6,7 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { PgBoss } from 'pg-boss';
 import bossPackage from 'pg-boss/package.json' with { type: 'json' };
-import pg from 'pg';
+import { Client } from 'pg';
 import { monotonic } from '../../job/clock.ts';
 import { JobError } from '../../job/errors.ts';
 import { connectionOptions } from './database.ts';
@@ -43,8 +43,8 @@ const DELIVERIES_WANTED = bossPackage.pgboss.schema;
 const BUILD_MS = 3_600_000;
 
 /** A connection of its own for migrating; ended by the caller. */
-export async function connectToMigrate(url: string, isPooled: boolean): Promise<pg.Client> {
-  const client = new pg.Client({
+export async function connectToMigrate(url: string, isPooled: boolean): Promise<Client> {
+  const client = new Client({
     ...connectionOptions(url, isPooled),
     query_timeout: 0,
     statement_timeout: 0,
@@ -56,10 +56,7 @@ export async function connectToMigrate(url: string, isPooled: boolean): Promise<
 }
 
 /** How far each namespace is, and how far this program needs it. Changes nothing. */
-export async function statusOf(
-  client: pg.Client,
-  all: readonly Steps[],
-): Promise<NamespaceStatus[]> {
+export async function statusOf(client: Client, all: readonly Steps[]): Promise<NamespaceStatus[]> {
   const found = await versions(client);
   const boss = bossOn(client);
   const installed = (await boss.isInstalled()) ? ((await boss.schemaVersion()) ?? 0) : 0;
@@ -78,7 +75,7 @@ export async function statusOf(
  *
  * @throws JobError when a table was made by a newer program, or a step cannot be applied
  */
-export async function migrate(client: pg.Client, all: readonly Steps[]): Promise<void> {
+export async function migrate(client: Client, all: readonly Steps[]): Promise<void> {
   assertNotNewer(await statusOf(client, all));
   await inTransaction(client, () => client.query(CREATE));
   for (const steps of all) {
@@ -100,7 +97,7 @@ export function assertNotNewer(status: readonly NamespaceStatus[]): void {
   });
 }
 
-async function nextStep(client: pg.Client, { namespace, steps }: Steps): Promise<boolean> {
+async function nextStep(client: Client, { namespace, steps }: Steps): Promise<boolean> {
   const done = (await versions(client)).get(namespace) ?? 0;
   assertNotNewer([{ namespace, found: done, wanted: steps.length }]);
   const step = steps[done];
@@ -110,7 +107,7 @@ async function nextStep(client: pg.Client, { namespace, steps }: Steps): Promise
   return true;
 }
 
-async function versions(client: pg.Client): Promise<Map<string, number>> {
+async function versions(client: Client): Promise<Map<string, number>> {
   const { rows: exists } = await client.query<{ found: boolean }>(EXISTS);
   if (exists[0]?.found !== true) return new Map();
   const { rows } = await client.query<{ namespace: string; version: number }>(VERSIONS);
@@ -121,7 +118,7 @@ async function versions(client: pg.Client): Promise<Map<string, number>> {
  * pg-boss looks what is missing and applies it in one text that ends in COMMIT. Begun under our lock
  * the two are one transaction, so that nobody else can come between the look and the work.
  */
-async function migrateDeliveries(client: pg.Client): Promise<void> {
+async function migrateDeliveries(client: Client): Promise<void> {
   const boss = bossOn(client);
   await inTransaction(client, () => boss.start());
   try {
@@ -134,7 +131,7 @@ async function migrateDeliveries(client: pg.Client): Promise<void> {
   }
 }
 
-function bossOn(client: pg.Client): PgBoss {
+function bossOn(client: Client): PgBoss {
   const boss = new PgBoss({
     db: { executeSql: (text, values) => client.query(text, values) },
     schema: DELIVERY_SCHEMA,
@@ -147,7 +144,7 @@ function bossOn(client: pg.Client): PgBoss {
   return boss;
 }
 
-async function inTransaction<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+async function inTransaction<T>(client: Client, work: () => Promise<T>): Promise<T> {
   await client.query(PATIENT);
   try {
     await client.query(LOCK);

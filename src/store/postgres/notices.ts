@@ -3,7 +3,7 @@
  * NOTIFY per commit, sent after it, with ids and statuses only. When there is much to tell nothing
  * is sent: whoever is busy looks by itself, and every process looks each second in any case.
  */
-import pg from 'pg';
+import { Client } from 'pg';
 import { monotonic } from '../../job/clock.ts';
 import { newLease } from '../../job/ids.ts';
 import type { Logger } from '../../job/log.ts';
@@ -41,7 +41,7 @@ export class Notices {
   #isSending = false;
   #toldSince = 0;
   #told = 0;
-  #client: pg.Client | null = null;
+  #client: Client | null = null;
   #timers: NodeJS.Timeout[] = [];
   #reconnect: NodeJS.Timeout | null = null;
   #retryMs = 50;
@@ -147,7 +147,7 @@ export class Notices {
 
   async #connect(): Promise<void> {
     const { url, isPooled, log } = this.#options;
-    const client = new pg.Client({
+    const client = new Client({
       ...connectionOptions(url, isPooled),
       query_timeout: HEARTBEAT_MS,
     });
@@ -167,7 +167,7 @@ export class Notices {
     if (this.#isClosed) await end(client);
   }
 
-  #lost(client: pg.Client): void {
+  #lost(client: Client): void {
     if (this.#client !== client) return;
     this.#client = null;
     void end(client);
@@ -206,6 +206,6 @@ export class Notices {
   }
 }
 
-async function end(client: pg.Client): Promise<void> {
+async function end(client: Client): Promise<void> {
   await client.end().catch(() => {});
 }

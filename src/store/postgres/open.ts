@@ -1,6 +1,6 @@
 /** Opening: a server that can be trusted, tables that are up to date, and what a pooler prevents. */
 import { once } from 'node:events';
-import type pg from 'pg';
+import type { Client } from 'pg';
 import { JobError } from '../../job/errors.ts';
 import { newLease } from '../../job/ids.ts';
 import type { Logger } from '../../job/log.ts';
@@ -83,7 +83,7 @@ export async function openPostgres(url: string, options: OpenOptions): Promise<S
 /** Run work on a connection that may take its time, such as a migration. */
 export async function withConnection<T>(
   url: string,
-  work: (client: pg.Client) => Promise<T>,
+  work: (client: Client) => Promise<T>,
 ): Promise<T> {
   const { client } = await connect(url);
   try {
@@ -93,9 +93,9 @@ export async function withConnection<T>(
   }
 }
 
-async function connect(url: string): Promise<{ client: pg.Client; isPooled: boolean }> {
+async function connect(url: string): Promise<{ client: Client; isPooled: boolean }> {
   assertAddress(url);
-  return await patiently(async () => {
+  return patiently(async () => {
     try {
       return { client: await connectToMigrate(url, false), isPooled: false };
     } catch (error) {
@@ -114,7 +114,7 @@ function assertAddress(url: string): void {
   });
 }
 
-async function assertSafe(client: pg.Client, log: Logger): Promise<void> {
+async function assertSafe(client: Client, log: Logger): Promise<void> {
   const { rows } = await client.query<Settings>(SETTINGS);
   const [found] = rows;
   if (!found) throw new Error('the server does not tell its settings');
@@ -138,7 +138,7 @@ async function assertSafe(client: pg.Client, log: Logger): Promise<void> {
   }
 }
 
-async function hearsNotices(client: pg.Client, database: Database): Promise<boolean> {
+async function hearsNotices(client: Client, database: Database): Promise<boolean> {
   const channel = `probe_${newLease().replaceAll(/\W/g, '_').toLowerCase()}`;
   await client.query(`LISTEN ${channel}`);
   const heard = once(client, 'notification', { signal: AbortSignal.timeout(NOTICE_MS) });
@@ -147,7 +147,7 @@ async function hearsNotices(client: pg.Client, database: Database): Promise<bool
     () => false,
   );
   await database.query('SELECT pg_notify(:channel, :payload)', { channel, payload: '' });
-  return await answers;
+  return answers;
 }
 
 function behind(): JobError {

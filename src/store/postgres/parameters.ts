@@ -80,6 +80,15 @@ function bindable(name: string, value: Given[string] | undefined): Bindable {
       if (value === null || value instanceof Uint8Array) return value;
       if (Array.isArray(value)) return value.map((item: string) => bindable(name, item));
       break;
+    case 'function': {
+      throw new Error('Not implemented yet: "function" case');
+    }
+    case 'symbol': {
+      throw new Error('Not implemented yet: "symbol" case');
+    }
+    case 'undefined': {
+      throw new Error('Not implemented yet: "undefined" case');
+    }
   }
   if (value === undefined) throw new TypeError(`the parameter :${name} has no value`);
   // No data at all, and so no fault of a statement.

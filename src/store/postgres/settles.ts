@@ -44,7 +44,7 @@ export class Settles {
 
   /** A change with its effects. */
   async writeWithEffects(settle: Settle): Promise<Applied> {
-    return await this.#options.database.transaction(async (tx) => {
+    return this.#options.database.transaction(async (tx) => {
       const [applied] = await this.#apply(tx, [settle]);
       if (applied?.outcome !== 'applied') return applied ?? { outcome: 'stale' };
       for (const effect of settle.change.effects ?? []) {
@@ -56,7 +56,7 @@ export class Settles {
   }
 
   async answer(id: string, who: Who, given: Readonly<Record<string, Json>>): Promise<Applied> {
-    return await this.#options.database.transaction(async (tx) => {
+    return this.#options.database.transaction(async (tx) => {
       const [row] = (await tx.run(sql.WAITING, { id, ...whoParams(who) })).rows;
       if (!row) return { outcome: 'stale' };
       const questions = JSON.parse(row['questions'] as string) as Record<string, Json>;
@@ -75,7 +75,7 @@ export class Settles {
 
   /** Effects alone, all or none. */
   async writeEffects(effects: readonly Effect[], expect: number | null): Promise<WriteResult> {
-    return await this.#options.database.transaction(async (tx) => {
+    return this.#options.database.transaction(async (tx) => {
       const changed: number[] = [];
       for (const effect of effects) {
         changed.push(await runEffect(tx, effect));

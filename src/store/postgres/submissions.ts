@@ -43,7 +43,7 @@ export class Submissions {
   async write(members: readonly Submission[]): Promise<Outcome<Submitted>[]> {
     const { database, deliveries } = this.#options;
     await deliveries.prepare(new Set(members.map(({ job }) => job.tool)));
-    return await database.transaction((tx) => this.#insert(tx, members));
+    return database.transaction((tx) => this.#insert(tx, members));
   }
 
   async #insert(tx: Transaction, members: readonly Submission[]): Promise<Outcome<Submitted>[]> {

@@ -71,12 +71,12 @@ export class Sweep {
     const dead = workers.filter((w) => w.isDead && !w.isSupervised).map(({ id }) => id);
     const rows = await this.#parts.database.query(sql.EXPIRED, { dead });
     // Nobody saw how the run ended, so no fault is counted; the runs are.
-    return await this.#move(rows.map(jobOf).map((job) => [job.id, handBack(job)]));
+    return this.#move(rows.map(jobOf).map((job) => [job.id, handBack(job)]));
   }
 
   async #endUnanswered(): Promise<string[]> {
     const rows = await this.#parts.database.query(sql.OVERDUE_WAITING);
-    return await this.#move(rows.map((row) => ending(row, 'waiting', 'INPUT_TIMEOUT')));
+    return this.#move(rows.map((row) => ending(row, 'waiting', 'INPUT_TIMEOUT')));
   }
 
   /** Only the time in which workers lived counts: workers that were down end nobody's job. */

@@ -1,10 +1,11 @@
 /** How columns come to us: the same JavaScript types as from every other engine. */
-import pg from 'pg';
+import { types, type CustomTypesConfig } from 'pg';
 import { fromKept } from './parameters.ts';
 
-const { builtins } = pg.types;
-
+type TypeId = Parameters<typeof types.getTypeParser>[0];
 type Parser = (text: string) => unknown;
+
+const { builtins } = types;
 
 const PARSERS: ReadonlyMap<number, Parser> = new Map<number, Parser>([
   [builtins.INT8, Number],
@@ -12,15 +13,10 @@ const PARSERS: ReadonlyMap<number, Parser> = new Map<number, Parser>([
   [builtins.BOOL, (text) => (text === 't' ? 1 : 0)],
   [builtins.TEXT, fromKept],
   [builtins.VARCHAR, fromKept],
-  [
-    builtins.BYTEA,
-    // A plain Uint8Array, not a Buffer.
-    (text) => new Uint8Array(Buffer.from(text.slice(2), 'hex')),
-  ],
+  // A plain Uint8Array, not a Buffer.
+  [builtins.BYTEA, (text) => new Uint8Array(Buffer.from(text.slice(2), 'hex'))],
 ]);
 
-export const TYPES: pg.CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-    PARSERS.get(oid) ??
-    pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+export const TYPES: CustomTypesConfig = {
+  getTypeParser: (oid: TypeId) => PARSERS.get(oid) ?? types.getTypeParser(oid),
 };

@@ -19,8 +19,8 @@ import { callTool, fieldsOf, listTools, type Fields, type Tool } from '../wire.t
 
 const BUDGET_MS = 30_000;
 
-/** Tools that show jobs which exist already: an id in their answers is no new one. */
-const SHOWS_JOBS = new Set([POLL, 'list_jobs']);
+/** Tools of jobs which exist already: an id in their answers is no new one. */
+const SHOWS_JOBS = new Set([POLL, 'list_jobs', 'cancel_job', 'answer_job']);
 
 /** R1. Each tool is called once, the asynchronous one with the largest batch. */
 export async function holdsNoCallForLong(target: Target): Promise<void> {

@@ -1,0 +1,441 @@
+/** What can happen to a file: a process dies at any write, the power goes, a sync fails, no space. */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as pause } from 'node:timers/promises';
+import { monotonic } from '../../src/job/clock.ts';
+import { startScript } from '../support/child.ts';
+import { tempFolder, type Ending } from '../support/temp.ts';
+import { until } from '../support/until.ts';
+import { check, type Remains } from './checker.ts';
+import {
+  atRest,
+  percentile,
+  told,
+  withEnding,
+  type Fault,
+  type FaultRun,
+  type Outcome,
+} from './fault.ts';
+import { batchOf, Fleet, kill, type Client } from './fleet.ts';
+import { inFile, place, queryFile, type Caller, type Place } from './place.ts';
+import { images, stepsOf } from './power.ts';
+import { Seeded } from './random.ts';
+import { injected, noStrace, noTmpfs, traced } from './tools.ts';
+
+const READY_MS = 2_000;
+
+/** A database with tables, tokens and a plan, to be copied: so each run begins at the same write. */
+async function prepared(t: Ending): Promise<{ at: Place; caller: Caller; plan: string }> {
+  const at = await place(t, 'sqlite', '/tmp');
+  const [caller] = await at.callers(1);
+  if (!caller) throw new Error('nobody calls');
+  const fleet = new Fleet(t, at, { application: 'codes', workers: 0 });
+  const server = await fleet.start();
+  const plan = await fleet.client(caller, 'ann').plan();
+  server.kill('SIGTERM');
+  await server.ended;
+  return { at, caller, plan };
+}
+
+async function copyOf(t: Ending, from: Place): Promise<Place> {
+  const at = await place(t, 'sqlite', '/tmp');
+  for (const name of ['jobs.db', 'key'])
+    copyFileSync(join(from.folder, name), join(at.folder, name));
+  return at;
+}
+
+/** One life of a batch: submitted, made, downloaded, redeemed. Whatever is cut is tried no further. */
+async function life(client: Client, plan: string, key: string): Promise<void> {
+  const job = await client.submit('bulk_generate_access_codes', batchOf(plan, 3), key);
+  if (!job) return;
+  const view = await client.ended(job, 5_000).catch(() => null);
+  if (!view) return;
+  const [code] = await client.codes(view).catch(() => []);
+  if (code) await client.redeem(code, 'sam');
+}
+
+type Role = 'server' | 'inside';
+const POINTS = [
+  ['server', 'pwrite64', 110],
+  ['server', 'fsync', 16],
+  ['server', 'write', 60],
+  ['inside', 'pwrite64', 80],
+  ['inside', 'fsync', 14],
+] as const satisfies readonly (readonly [Role, string, number])[];
+
+const ALL_POINTS = POINTS.flatMap(([role, call, last]) =>
+  Array.from({ length: last }, (_, index) => ({ role, call, n: index + 1 })),
+);
+
+/** Kill one process at its N-th call, start again, finish, and look at everything. */
+async function killAtCall(
+  t: Ending,
+  base: Awaited<ReturnType<typeof prepared>>,
+  { role, call, n }: (typeof ALL_POINTS)[number],
+): Promise<{ killed: boolean; readyMs: number; violations: string[] }> {
+  const at = await copyOf(t, base.at);
+  const fleet = new Fleet(t, at, { application: 'codes', workers: 1, leaseMs: 2_000 });
+  const client = fleet.client(base.caller, 'ann');
+  const how = { through: injected(call, `signal=SIGKILL:when=${n}`) };
+  const starting = role === 'server' ? fleet.start({}, how) : fleet.start({ workers: 0 });
+  const server = await starting.catch(() => null);
+  const beside = role === 'inside' ? await fleet.guest('inside', {}, how).catch(() => null) : null;
+  const key = `n${n}`;
+  const victim = role === 'server' ? server : beside;
+  await Promise.race([life(client, base.plan, key), victim?.ended]);
+  const killed = victim === null || victim.process.signalCode === 'SIGKILL';
+  if (role === 'server') {
+    if (server) await kill(server);
+    const startedAt = monotonic();
+    await fleet.start();
+    const readyMs = monotonic() - startedAt;
+    return { killed, readyMs, violations: await finish(fleet, client, { plan: base.plan, key }) };
+  }
+  if (beside) await kill(beside);
+  await fleet.guest('guest', { workers: 1 });
+  return { killed, readyMs: 0, violations: await finish(fleet, client, { plan: base.plan, key }) };
+}
+
+async function finish(
+  fleet: Fleet,
+  client: Client,
+  { plan, key }: { readonly plan: string; readonly key: string },
+): Promise<string[]> {
+  const args = batchOf(plan, 3);
+  const job = await client.submitSurely('bulk_generate_access_codes', args, key);
+  const [code] = await client.codes(await client.ended(job));
+  if (code) await client.redeem(code, 'sam');
+  const { violations } = await atRest(fleet, {}, 15_000);
+  return [...violations];
+}
+
+async function everyWrite(run: FaultRun): Promise<Outcome> {
+  const base = await prepared(run.t);
+  const random = new Seeded(run.seed);
+  const order = ALL_POINTS.map((point) => ({ point, place: random.next() }))
+    .toSorted((a, b) => a.place - b.place)
+    .map(({ point }) => point);
+  const violations: string[] = [];
+  const ready: number[] = [];
+  const counted: Record<string, number> = {};
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let i = next++; i < run.count; i = next++) {
+      const point = order[i % order.length];
+      if (!point) return;
+      const name = `${point.role} ${point.call} ${point.n}`;
+      const one = await withEnding((t) => killAtCall(t, base, point));
+      if (one.killed)
+        counted[`${point.role} at ${point.call}`] =
+          (counted[`${point.role} at ${point.call}`] ?? 0) + 1;
+      else counted['ended before'] = (counted['ended before'] ?? 0) + 1;
+      if (one.readyMs > 0) ready.push(one.readyMs);
+      violations.push(...one.violations.map((what) => `${name}: ${what}`));
+    }
+  };
+  await Promise.all([lane(), lane()]);
+  counted['ready again p99 ms'] = percentile(ready, 0.99);
+  counted['ready again median ms'] = percentile(ready, 0.5);
+  if (percentile(ready, 0.5) > READY_MS)
+    violations.push(`ready again only after ${percentile(ready, 0.5)} ms`);
+  return { runs: run.count, counted, violations };
+}
+
+/** A real server under a recorder: some small batches, some large, some redemptions. */
+async function recording(t: Ending, base: Awaited<ReturnType<typeof prepared>>) {
+  const at = await copyOf(t, base.at);
+  const file = join(at.folder, 'jobs.db');
+  const before = new Map([[file, readFileSync(file)]]);
+  const trace = join(at.folder, 'trace');
+  const fleet = new Fleet(t, at, { application: 'codes', workers: 1 });
+  const calls = 'pwrite64,ftruncate,fsync,fdatasync,write,writev';
+  const through = traced(calls, ['-xx', '-y', '-s', '70000'], trace);
+  const server = await fleet.start({}, { through });
+  const client = fleet.client(base.caller, 'ann');
+  for (const [index, quantity] of [3, 20, 400, 5, 400, 2, 30, 400, 10].entries()) {
+    const args = batchOf(base.plan, quantity);
+    const job = await client.submitSurely('bulk_generate_access_codes', args, `p${index}`);
+    const codes = await client.codes(await client.ended(job));
+    for (const code of codes.slice(0, 2)) await client.redeem(code, 'sam');
+  }
+  await kill(server);
+  await until('the recorder has ended', () => /killed by SIGKILL/.test(tailOf(trace)));
+  const steps = stepsOf(trace, (path) => path === file || path === `${file}-wal`);
+  return { file, before, steps, entries: fleet.history.entries };
+}
+
+const tailOf = (path: string): string => readFileSync(path, 'latin1').slice(-2_000);
+
+/** What was said to somebody, and so has to be there. */
+function promised(said: readonly string[]): {
+  jobs: Set<string>;
+  ended: Set<string>;
+  redeemed: Set<string>;
+} {
+  const text = said.join('\n');
+  const all = (pattern: RegExp) => new Set([...text.matchAll(pattern)].map(([, id = '']) => id));
+  return {
+    jobs: all(/(mjb_[0-9A-Z]{26})/g),
+    ended: all(/"job_id":"(mjb_[0-9A-Z]{26})","tool_name":"\w+","status":"completed"/g),
+    redeemed: all(/"subscription_id":"(sub_[0-9A-Z]{26})"/g),
+  };
+}
+
+function brokenPromises(remains: Remains, said: readonly string[]): string[] {
+  const { jobs, ended, redeemed } = promised(said);
+  const kept = new Map(remains.jobs.map((job) => [job.id, job.status]));
+  const subscriptions = new Set(remains.subscriptions.map(({ id }) => id));
+  return [
+    ...[...jobs].filter((id) => !kept.has(id)).map((id) => `${id} is lost`),
+    ...[...ended]
+      .filter((id) => kept.get(id) !== 'completed')
+      .map((id) => `${id} was completed and is ${kept.get(id)}`),
+    ...[...redeemed]
+      .filter((id) => !subscriptions.has(id))
+      .map((id) => `the redemption ${id} is lost`),
+  ];
+}
+
+async function powerCuts(run: FaultRun): Promise<Outcome> {
+  const base = await prepared(run.t);
+  const { file, before, steps } = await recording(run.t, base);
+  const folder = tempFolder(run.t);
+  const violations: string[] = [];
+  const random = new Seeded(run.seed);
+  let made = 0;
+  let acknowledged = 0;
+  for (const { files, said, at } of images(steps, before, { count: run.count, random })) {
+    const path = write(folder, file, files);
+    const remains = await inFile(path).catch((error: unknown) => String(error));
+    made += 1;
+    if (typeof remains === 'string') violations.push(`step ${at}: ${remains}`);
+    else {
+      const found = check([], remains, { isDrained: false });
+      violations.push(
+        ...[...brokenPromises(remains, said), ...found.map(told)].map(
+          (what) => `step ${at}: ${what}`,
+        ),
+      );
+    }
+    acknowledged = said.length;
+    if (violations.length > 50) break;
+  }
+  const control = await withEnding((t) => controlLost(t, { ...run, count: 200 }));
+  if (control === 0) violations.push('the referee is blind: synchronous=NORMAL lost nothing');
+  const syncs = steps.filter(({ kind }) => kind === 'sync').length;
+  const writes = steps.filter(({ kind }) => kind === 'write').length;
+  const counted = {
+    images: made,
+    writes,
+    syncs,
+    answers: acknowledged,
+    'lost by the control (NORMAL) of 200': control,
+  };
+  return { runs: made, counted, violations };
+}
+
+function write(folder: string, file: string, files: ReadonlyMap<string, Buffer>): string {
+  const path = join(folder, 'image.db');
+  for (const suffix of ['', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
+  for (const [name, bytes] of files) writeFileSync(`${path}${name.slice(file.length)}`, bytes);
+  return path;
+}
+
+/** Of so many images of a process that syncs too little, how many lost a row. */
+async function controlLost(t: Ending, run: FaultRun): Promise<number> {
+  const folder = tempFolder(t, '/tmp');
+  const path = join(folder, 'control.db');
+  const db = new DatabaseSync(path);
+  db.exec('CREATE TABLE kept (id INTEGER PRIMARY KEY)');
+  db.close();
+  const before = new Map([[path, readFileSync(path)]]);
+  const trace = join(folder, 'trace');
+  const calls = 'pwrite64,ftruncate,fsync,fdatasync,write';
+  const through = traced(calls, ['-xx', '-y', '-s', '70000'], trace);
+  const script = startScript(
+    t,
+    new URL('./control.ts', import.meta.url),
+    { path, rows: 20 },
+    { through },
+  );
+  await script.ended;
+  await until(
+    'the recorder has ended',
+    () => existsSync(trace) && /exited with 0/.test(tailOf(trace)),
+    {
+      ms: 5_000,
+    },
+  ).catch(() => undefined);
+  const steps = stepsOf(trace, (name) => name === path || name === `${path}-wal`);
+  let lost = 0;
+  for (const { files, said } of images(steps, before, {
+    count: run.count,
+    random: new Seeded(run.seed),
+  })) {
+    const image = write(folder, path, files);
+    const kept = new Set(
+      queryFile(image, 'SELECT id FROM kept').map((row) => `row_${String(row['id'])}_`),
+    );
+    const promisedRows = [...said.join('').matchAll(/row_\d+_/g)].map(([id]) => id);
+    if (promisedRows.some((id) => !kept.has(id))) lost += 1;
+  }
+  return lost;
+}
+
+/** A sync fails: nothing may be answered after it, and the process must go. */
+async function failingSync(run: FaultRun): Promise<Outcome> {
+  const base = await prepared(run.t);
+  const violations: string[] = [];
+  const times: number[] = [];
+  let failed = 0;
+  for (let i = 0; i < run.count; i += 1) {
+    const n = 2 + ((run.seed + i) % 24);
+    await withEnding(async (t) => {
+      const at = await copyOf(t, base.at);
+      const trace = join(at.folder, 'trace');
+      const fleet = new Fleet(t, at, { application: 'codes', workers: 1 });
+      const through = traced('fsync', ['-ttt', '-e', `inject=fsync:error=EIO:when=${n}`], trace);
+      const server = await fleet.start({}, { through }).catch(() => null);
+      const client = fleet.client(base.caller, 'ann');
+      for (let k = 0; k < 12 && server?.process.exitCode === null; k += 1) {
+        await client.submit('bulk_generate_access_codes', batchOf(base.plan, 3), `e${i}-${k}`);
+      }
+      const isOver = () => server === null || server.process.exitCode !== null;
+      await until('it has ended', isOver, { ms: 2_000 }).catch(() => undefined);
+      await pause(30);
+      const { failedAt, endedAt, code } = readTrace(trace);
+      if (failedAt === null) return;
+      failed += 1;
+      if (endedAt === null || code !== 70)
+        violations.push(`fsync ${n}: lives on, or ended with ${code}`);
+      else times.push((endedAt - failedAt) * 1_000);
+      if (server) await kill(server);
+      await fleet.start();
+      await client.submitSurely('bulk_generate_access_codes', batchOf(base.plan, 3), `e${i}-last`);
+      const { violations: found } = await atRest(fleet, {}, 15_000);
+      violations.push(...found.map((what) => `fsync ${n}: ${what}`));
+    });
+  }
+  const slowest = percentile(times, 1);
+  if (slowest > 1_000) violations.push(`ended only after ${slowest} ms`);
+  return {
+    runs: run.count,
+    counted: { 'failed syncs': failed, 'ended within ms (max)': slowest },
+    violations,
+  };
+}
+
+/** When the first sync failed, and when and how the process ended, in seconds. */
+function readTrace(path: string) {
+  const lines = readFileSync(path, 'latin1').split('\n');
+  const timeOf = (line: string | undefined) => (line ? Number(line.split(/ +/)[1]) : null);
+  const failed = lines.find((line) => line.includes('EIO'));
+  const ended = lines.findLast((line) => line.includes('+++ exited with'));
+  const codes = lines.flatMap((line) => /exited with (\d+)/.exec(line)?.[1] ?? []).map(Number);
+  return {
+    failedAt: timeOf(failed),
+    endedAt: timeOf(ended),
+    code: codes.includes(70) ? 70 : (codes.at(-1) ?? null),
+  };
+}
+
+const DISK_MB = 24;
+
+/** A disk that is full again and again: submissions are refused, polls go on, nothing is lost. */
+async function fullDisk(run: FaultRun): Promise<Outcome> {
+  const disk = tempFolder(run.t);
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MB}m`, 'tmpfs', disk]);
+  if (mounted.status !== 0) throw new Error('the small disk could not be mounted');
+  run.t.after(() => void spawnSync('umount', ['-l', disk]));
+  const at = await place(run.t, 'sqlite', disk);
+  const [caller] = await at.callers(1);
+  if (!caller) throw new Error('nobody calls');
+  const fleet = new Fleet(run.t, at, { application: 'codes', workers: 1 });
+  await fleet.start();
+  const client = fleet.client(caller, 'ann');
+  const plan = await client.plan();
+  const first = await client.submitSurely('bulk_generate_access_codes', batchOf(plan, 3), 'first');
+  await client.ended(first);
+  const violations: string[] = [];
+  const refusals = new Set<string>();
+  const resumed: number[] = [];
+  const filler = join(disk, 'filler');
+  for (let i = 0; i < run.count; i += 1) {
+    spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4k'], { stdio: 'ignore' });
+    let refused = 0;
+    for (let k = 0; k < 400 && refused < 3; k += 1) {
+      const before = fleet.history.entries.length;
+      const job = await client.submit(
+        'bulk_generate_access_codes',
+        batchOf(plan, 50),
+        `d${i}-${k}`,
+      );
+      if (job === null) refused += 1;
+      refusals.add(fleet.history.entries[before]?.why ?? 'accepted');
+    }
+    if (refused === 0) violations.push(`filling ${i}: nothing was refused`);
+    if ((await client.poll(first))?.status !== 'completed')
+      violations.push(`filling ${i}: a poll was not answered`);
+    rmSync(filler, { force: true });
+    const freedAt = monotonic();
+    await client.submitSurely('bulk_generate_access_codes', batchOf(plan, 1), `d${i}-free`);
+    resumed.push(monotonic() - freedAt);
+  }
+  refusals.delete('accepted');
+  if ([...refusals].some((code) => code !== 'STORE_FULL'))
+    violations.push(`refused with ${[...refusals].join(', ')}`);
+  if (percentile(resumed, 1) > 5_000)
+    violations.push(`resumed only after ${percentile(resumed, 1)} ms`);
+  const rest = await atRest(fleet);
+  return {
+    runs: run.count,
+    counted: {
+      'refused with': [...refusals].join(', '),
+      'resumed within ms (max)': percentile(resumed, 1),
+      jobs: rest.remains.jobs.length,
+    },
+    violations: [...violations, ...rest.violations],
+  };
+}
+
+export const DISK: Readonly<Record<string, Fault>> = {
+  F1: {
+    title: `SIGKILL at each of ${ALL_POINTS.length} writes and syncs of a server, and of a worker that writes for itself`,
+    bar: '0 acknowledged lost, 0 duplicate codes, exact quantities, sound file, ready again in 2 s',
+    engines: ['sqlite'],
+    full: ALL_POINTS.length,
+    quick: 6,
+    missing: noStrace,
+    run: everyWrite,
+  },
+  F4: {
+    title:
+      'power cuts: images of the recorded writes, with any of the unsynced ones missing or torn',
+    bar: '0 images lose an acknowledged row or are unsound; synchronous=NORMAL must lose some',
+    engines: ['sqlite'],
+    full: 20_000,
+    quick: 400,
+    missing: noStrace,
+    run: powerCuts,
+  },
+  F6: {
+    title: `full disk of ${DISK_MB} MB, filled and freed`,
+    bar: 'a clear refusal, polls go on, 0 lost, 0 half batches, resumes within 5 s without a restart',
+    engines: ['sqlite'],
+    full: 50,
+    quick: 2,
+    missing: noTmpfs,
+    run: fullDisk,
+  },
+  F7: {
+    title: 'fsync answers EIO at the N-th time',
+    bar: 'no answer after it, the process ends within 1 s with code 70, a restart finds all',
+    engines: ['sqlite'],
+    full: 60,
+    quick: 2,
+    missing: noStrace,
+    run: failingSync,
+  },
+};

@@ -1,0 +1,74 @@
+/** What every fault is: something that is done to a run, counted, and checked afterwards. */
+import type { Ending } from '../support/temp.ts';
+import { until } from '../support/until.ts';
+import { check, type Expected, type Remains, type Violation } from './checker.ts';
+import type { Fleet } from './fleet.ts';
+import type { Engine } from './place.ts';
+
+export interface FaultRun {
+  readonly t: Ending;
+  readonly engine: Engine;
+  /** Everything that is random follows from it. */
+  readonly seed: number;
+  /** How often the fault is done. */
+  readonly count: number;
+}
+
+export interface Outcome {
+  /** How often it was done. */
+  readonly runs: number;
+  /** What was counted on the way. */
+  readonly counted: Readonly<Record<string, number | string>>;
+  /** What was found against the invariants or the bar; empty is good. */
+  readonly violations: readonly string[];
+}
+
+export interface Fault {
+  readonly title: string;
+  /** What has to hold. */
+  readonly bar: string;
+  readonly engines: readonly Engine[];
+  /** How often in the long part, and in a short one. */
+  readonly full: number;
+  readonly quick: number;
+  /** Why it cannot be done on this machine, or null. */
+  readonly missing?: () => string | null;
+  readonly run: (run: FaultRun) => Promise<Outcome>;
+}
+
+/** Ends everything that was begun, the youngest first. */
+export async function withEnding<T>(work: (t: Ending) => Promise<T>): Promise<T> {
+  const endings: (() => Promise<void> | void)[] = [];
+  try {
+    return await work({ after: (end) => void endings.unshift(end) });
+  } finally {
+    for (const end of endings) await end();
+  }
+}
+
+export const told = ({ invariant, what }: Violation): string => `${invariant}: ${what}`;
+
+export interface Rest {
+  readonly remains: Remains;
+  readonly violations: readonly string[];
+}
+
+/** Wait until every job has ended, and check everything that happened. A server must live. */
+export async function atRest(fleet: Fleet, expected: Expected = {}, ms = 60_000): Promise<Rest> {
+  const { place } = fleet;
+  await until('every job has ended', async () => (await place.open()) === 0, {
+    ms,
+    everyMs: 100,
+  }).catch(() => undefined);
+  // What was committed last is said a moment later.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  fleet.collect();
+  const remains = await place.remains({ logs: fleet.logs() });
+  return { remains, violations: check(fleet.history.entries, remains, expected).map(told) };
+}
+
+/** The value below which `share` of all lie; milliseconds are rounded. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
+}

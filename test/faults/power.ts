@@ -1,0 +1,147 @@
+/**
+ * Power cuts, from the recorded writes of a real process: everything that was synced is there, of
+ * the rest any subset, and of a torn write any number of its sectors.
+ */
+import { readFileSync } from 'node:fs';
+import type { Seeded } from './random.ts';
+
+interface Write {
+  readonly kind: 'write';
+  readonly path: string;
+  readonly at: number;
+  readonly bytes: Buffer;
+}
+
+type Step =
+  | Write
+  | { readonly kind: 'cut'; readonly path: string; readonly length: number }
+  | { readonly kind: 'sync'; readonly path: string }
+  /** Something was said to somebody outside. */
+  | { readonly kind: 'said'; readonly text: string };
+
+const CALL = /^(\d+) +(\w+)\((.*)$/;
+const RESUMED = /^(\d+) +<\.\.\. (\w+) resumed>.*= (-?\d+)/;
+const DATA = /"((?:\\x[0-9a-f]{2})*)"/g;
+
+const bytesOf = (text: string): Buffer => Buffer.from(text.replaceAll('\\x', ''), 'hex');
+
+/** The steps of a trace that was made with `-xx -y`, of the files that end so. */
+export function stepsOf(trace: string, isOurs: (path: string) => boolean): Step[] {
+  const steps: Step[] = [];
+  /** Syncs that have begun, by thread: they count when they have ended. */
+  const syncing = new Map<string, string>();
+  for (const line of readFileSync(trace, 'latin1').split('\n')) {
+    const resumed = RESUMED.exec(line);
+    if (resumed) {
+      const path = syncing.get(resumed[1] ?? '');
+      if (path !== undefined && /sync$/.test(resumed[2] ?? '')) steps.push({ kind: 'sync', path });
+      syncing.delete(resumed[1] ?? '');
+      continue;
+    }
+    const [, thread = '', call = '', rest = ''] = CALL.exec(line) ?? [];
+    const path = decoded(/^\d+<([^>]*)>/.exec(rest)?.[1] ?? '');
+    const data = [...rest.matchAll(DATA)].map(([, hex = '']) => bytesOf(hex));
+    if (call === 'pwrite64' && isOurs(path)) {
+      const at = Number(/, \d+, (\d+)/.exec(rest)?.[1]);
+      steps.push({ kind: 'write', path, at, bytes: data[0] ?? Buffer.alloc(0) });
+    } else if (call === 'ftruncate' && isOurs(path)) {
+      steps.push({ kind: 'cut', path, length: Number(/, (\d+)/.exec(rest)?.[1]) });
+    } else if (/sync$/.test(call) && isOurs(path)) {
+      if (rest.includes('<unfinished')) syncing.set(thread, path);
+      else if (/= 0$/.test(rest)) steps.push({ kind: 'sync', path });
+    } else if (/^write/.test(call) && data.length > 0) {
+      steps.push({ kind: 'said', text: Buffer.concat(data).toString('latin1') });
+    }
+  }
+  return steps;
+}
+
+/** Paths are written in hexadecimal as well. */
+function decoded(path: string): string {
+  return path.includes('\\x') ? bytesOf(path).toString() : path;
+}
+
+const SECTOR = 512;
+
+/** What is on the disk of one file: what was synced, and what came after. */
+class File {
+  synced = Buffer.alloc(0);
+  later: Exclude<Step, { kind: 'sync' | 'said' }>[] = [];
+
+  sync(): void {
+    this.synced = this.later.reduce<Buffer>(applied, this.synced);
+    this.later = [];
+  }
+
+  /** One of the states that a power cut may leave. */
+  image(random: Seeded): Buffer {
+    const mode = random.below(4);
+    let bytes = this.synced;
+    for (const [index, step] of this.later.entries()) {
+      const isLast = index === this.later.length - 1;
+      // All, none, all but the last, or any of them: the plain cases find most.
+      const isKept = [true, false, !isLast, random.isTrue(0.5)][mode] ?? true;
+      if (isKept) bytes = applied(bytes, step);
+      else if (step.kind === 'write' && random.isTrue(0.3))
+        bytes = applied(bytes, torn(step, random));
+    }
+    return bytes;
+  }
+}
+
+function applied(bytes: Buffer, step: Exclude<Step, { kind: 'sync' | 'said' }>): Buffer {
+  if (step.kind === 'cut') {
+    return step.length <= bytes.length
+      ? Buffer.from(bytes.subarray(0, step.length))
+      : Buffer.concat([bytes, Buffer.alloc(step.length - bytes.length)]);
+  }
+  const end = step.at + step.bytes.length;
+  const next = Buffer.alloc(Math.max(end, bytes.length));
+  bytes.copy(next);
+  step.bytes.copy(next, step.at);
+  return next;
+}
+
+function torn(step: Write, random: Seeded): Write {
+  const sectors = Math.floor(step.bytes.length / SECTOR);
+  return { ...step, bytes: step.bytes.subarray(0, SECTOR * random.below(sectors + 1)) };
+}
+
+export interface Image {
+  /** Contents by path. */
+  readonly files: ReadonlyMap<string, Buffer>;
+  /** Everything that had been said to anybody before the cut. */
+  readonly said: readonly string[];
+  /** The number of the step before which the power went. */
+  readonly at: number;
+}
+
+/** `count` images, spread over the whole trace. */
+export function* images(
+  steps: readonly Step[],
+  before: ReadonlyMap<string, Buffer>,
+  { count, random }: { readonly count: number; readonly random: Seeded },
+): Generator<Image> {
+  const files = new Map<string, File>();
+  for (const [path, bytes] of before) {
+    const file = new File();
+    file.synced = bytes;
+    files.set(path, file);
+  }
+  const said: string[] = [];
+  const perStep = count / steps.length;
+  let owed = 0;
+  for (const [at, step] of steps.entries()) {
+    if (step.kind === 'said') said.push(step.text);
+    else {
+      const file = files.get(step.path) ?? new File();
+      files.set(step.path, file);
+      if (step.kind === 'sync') file.sync();
+      else file.later.push(step);
+    }
+    for (owed += perStep; owed >= 1; owed -= 1) {
+      const made = new Map([...files].map(([path, file]) => [path, file.image(random)]));
+      yield { files: made, said, at };
+    }
+  }
+}

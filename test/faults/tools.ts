@@ -1,0 +1,66 @@
+/** The tools of the system that faults are made with, and whether they are there. */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+
+const known = new Map<string, boolean>();
+
+function works(command: readonly string[]): boolean {
+  const name = command.join(' ');
+  const before = known.get(name);
+  if (before !== undefined) return before;
+  const [program = '', ...args] = command;
+  const { status } = spawnSync(program, args, { stdio: 'ignore', timeout: 10_000 });
+  known.set(name, status === 0);
+  return status === 0;
+}
+
+export const noStrace = (): string | null =>
+  works(['strace', '-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', 'true'])
+    ? null
+    : 'strace is missing, or may not trace here; install it (Debian: apt-get install strace)';
+
+export const noNamespaces = (): string | null =>
+  works(['unshare', '-p', '-f', '--mount-proc', '--kill-child', 'true'])
+    ? null
+    : 'unshare may not make namespaces here; it needs root';
+
+export const noTmpfs = (): string | null =>
+  process.getuid?.() === 0 && existsSync('/proc/self/mounts') && works(['unshare', '-m', 'true'])
+    ? null
+    : 'a file system of its own cannot be mounted here; it needs root';
+
+const FAKETIME = [
+  '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1',
+  '/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1',
+];
+
+export const faketimeLibrary = (): string | undefined => FAKETIME.find((path) => existsSync(path));
+
+export const noFaketime = (): string | null =>
+  faketimeLibrary() === undefined
+    ? 'libfaketime is missing; install it (Debian: apt-get install faketime)'
+    : null;
+
+/** Trace a process and everything it starts; what happens to the N-th call is in `inject`. */
+export function traced(
+  calls: string,
+  more: readonly string[] = [],
+  output = '/dev/null',
+): string[] {
+  // -D: the traced process is our child, and not a child of the tracer.
+  return [
+    'strace',
+    '-D',
+    '-f',
+    '--seccomp-bpf',
+    '-qq',
+    '-o',
+    output,
+    '-e',
+    `trace=${calls}`,
+    ...more,
+  ];
+}
+
+export const injected = (call: string, what: string): string[] =>
+  traced(call, ['-e', `inject=${call}:${what}`]);

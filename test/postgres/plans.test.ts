@@ -1,0 +1,154 @@
+/** The hot statements stay on their indexes, however many rows there are. */
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { Client } from 'pg';
+import { openStore } from '../../src/postgres.ts';
+import { bind, compile, type Given } from '../../src/store/postgres/parameters.ts';
+import * as sql from '../../src/store/postgres/statements.ts';
+import { emptyDatabase } from '../support/postgres.ts';
+
+interface Plan {
+  readonly 'Node Type': string;
+  readonly 'Relation Name'?: string;
+  readonly 'Index Name'?: string;
+  readonly 'Actual Rows': number;
+  readonly 'Actual Loops': number;
+  readonly 'Rows Removed by Filter'?: number;
+  readonly Plans?: readonly Plan[];
+}
+
+const READER = { team: 'tem_1', owner: 'usr_1', scopes: null, any: 0 };
+const PAGE = { ...READER, shown: 'queued', before: '~', tool: null, limit: 20 };
+const change = {
+  id: 'mjb_5',
+  to: 'cancelled',
+  from: 'queued',
+  lease: null,
+  fault: 0,
+  alone: null,
+  delayMs: 0,
+  waitMs: 0,
+  result: null,
+  resultBytes: null,
+  error: '{}',
+  questions: null,
+  answers: null,
+  final: 1,
+  team: 'tem_1',
+  owner: 'usr_1',
+  scopes: null,
+};
+
+/** Statement, parameters, and the indexes that it may use. */
+const HOT: readonly (readonly [keyof typeof sql, Given, readonly string[]])[] = [
+  ['GET', { ...READER, id: 'mjb_5' }, ['jobs_pkey']],
+  ['DUE', { tools: ['t1', 't2'], limit: 50 }, ['jobs_due', 'jobs_resting']],
+  [
+    'CLAIM',
+    {
+      rows: JSON.stringify([
+        {
+          id: 'mjb_5',
+          run: 0,
+          lease: 'x',
+        },
+      ]),
+      runsMax: 50,
+      leaseMs: 1e3,
+      worker: 'wrk_1',
+      idle: 1,
+    },
+    ['jobs_pkey'],
+  ],
+  ['APPLY', { rows: JSON.stringify([change]) }, ['jobs_pkey']],
+  [
+    'RENEW',
+    { rows: JSON.stringify([{ id: 'mjb_5', lease: 'x' }]), leaseMs: 1_000 },
+    ['jobs_pkey', 'jobs_running'],
+  ],
+  [
+    'NEXT_TURN',
+    { rows: JSON.stringify([{ team: 'tem_1', tool: 't1' }]) },
+    ['jobs_open', 'jobs_due'],
+  ],
+  ['COUNT_OPEN', { rows: JSON.stringify([{ team: 'tem_1', max: 100 }]) }, ['jobs_open']],
+  ['LIST_OWNER', PAGE, ['jobs_owner']],
+  ['LIST_TEAM', { ...PAGE, any: 1 }, ['jobs_team']],
+  ['POSITION', { id: 'mjb_5' }, ['jobs_pkey', 'jobs_due']],
+  ['QUEUED_TOOLS', {}, ['jobs_due']],
+  ['NEXT_DUE', { tools: ['t1'] }, ['jobs_resting']],
+  ['EXPIRED', { dead: [] }, ['jobs_running']],
+  ['OVERDUE', { overdueMs: 60_000, since: -1, after: '', limit: 1_000 }, ['jobs_overdue']],
+  ['OVERDUE_WAITING', {}, ['jobs_waiting']],
+  ['PURGE', { retentionMs: 1e12 }, ['jobs_final', 'jobs_pkey']],
+];
+
+const statements: typeof sql = { ...sql };
+
+/** 30,000 queued and 60,000 finished jobs of 50 teams and 3 tools. */
+const FILL = `INSERT INTO jobs (id, tool, team_id, owner_id, status, input, request_id, result,
+    result_bytes, attempts_max, timeout_ms, turn, due_since, created_at, updated_at, started_at, completed_at)
+  SELECT 'mjb_' || i, 't' || i % 3, 'tem_' || i % 50, 'usr_' || i % 2,
+    CASE WHEN i % 3 = 2 THEN 'queued' ELSE 'completed' END, '{}', 'r',
+    CASE WHEN i % 3 = 2 THEN NULL ELSE '{}' END, CASE WHEN i % 3 = 2 THEN NULL ELSE 2 END,
+    3, 1000, i, 9000000000000, i, i, CASE WHEN i % 3 = 2 THEN NULL ELSE i END,
+    CASE WHEN i % 3 = 2 THEN NULL ELSE i END
+  FROM generate_series(1, 90000) AS i`;
+
+describe('with many rows', () => {
+  let url = '';
+
+  before(async () => {
+    url = await emptyDatabase();
+    await (await openStore(url)).close();
+    await run(async (client) => {
+      await client.query(FILL);
+      await client.query('VACUUM ANALYZE jobs');
+    });
+  });
+
+  async function run<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    try {
+      return await work(client);
+    } finally {
+      await client.end();
+    }
+  }
+
+  for (const [name, given, indexes] of HOT) {
+    test(`${name} reads what it needs, by ${indexes.join(' and ')}`, async () => {
+      const compiled = compile(statements[name]);
+      const plan = await run(async (client) => {
+        await client.query('BEGIN');
+        const { rows } = await client.query<{ 'QUERY PLAN': { Plan: Plan }[] }>(
+          `EXPLAIN (ANALYZE, FORMAT JSON) ${compiled.text}`,
+          [...bind(compiled, given)],
+        );
+        await client.query('ROLLBACK');
+        return rows[0]?.['QUERY PLAN'][0]?.Plan;
+      });
+      assert.ok(plan);
+      const nodes = flat(plan);
+      const scans = nodes.filter(
+        (node) => node['Relation Name'] === 'jobs' && node['Node Type'] === 'Seq Scan',
+      );
+      assert.deepEqual(scans, [], 'the table is read from one end to the other');
+      const used = nodes.flatMap((node) => node['Index Name'] ?? []);
+      assert.deepEqual(
+        used.filter((index) => !indexes.includes(index)),
+        [],
+      );
+      for (const node of nodes) {
+        const read =
+          (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops'];
+        assert.ok(read <= 2_000, `${node['Node Type']} reads ${read} rows`);
+      }
+    });
+  }
+});
+
+function flat(plan: Plan): Plan[] {
+  return [plan, ...(plan.Plans ?? []).flatMap(flat)];
+}

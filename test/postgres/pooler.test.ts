@@ -1,0 +1,86 @@
+/** A pooler that hands out connections per transaction refuses settings and passes no notices. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { complete } from '../../src/job/transitions.ts';
+import { openStore } from '../../src/postgres.ts';
+import { aJob, claim } from '../support/a-job.ts';
+import { emptyDatabase } from '../support/postgres.ts';
+import type { Ending } from '../support/temp.ts';
+import { until } from '../support/until.ts';
+
+const REFUSED = ['statement_timeout', 'lock_timeout', 'options'];
+
+function refusal(): Buffer {
+  const fields = 'SFATAL\0C08P01\0Munsupported startup parameter: statement_timeout\0\0';
+  const body = Buffer.from(fields);
+  const head = Buffer.alloc(5);
+  head.write('E');
+  head.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+}
+
+/** Refuses settings at the start of a connection, and swallows notices. */
+async function aPooler(t: Ending, url: string): Promise<string> {
+  const target = new URL(url);
+  const serverPort = Number(target.port);
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    sockets.add(near);
+    near.on('error', () => {});
+    near.once('data', (start: Buffer) => {
+      if (REFUSED.some((name) => start.includes(`\0${name}\0`))) {
+        near.end(refusal());
+        return;
+      }
+      const far = connect(serverPort, '127.0.0.1');
+      sockets.add(far);
+      far.on('error', () => {});
+      far.write(start);
+      near.on('data', (chunk: Buffer) =>
+        far.write(chunk.includes('LISTEN') ? unheard(chunk) : chunk),
+      );
+      far.pipe(near);
+      near.on('close', () => far.destroy());
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  target.port = String((server.address() as AddressInfo).port);
+  return target.href;
+}
+
+/** The same statement about a channel that nobody uses. */
+function unheard(chunk: Buffer): Buffer {
+  return Buffer.from(
+    chunk
+      .toString('latin1')
+      .replace(/LISTEN (\w+)/, (_, name: string) => `LISTEN ${'x'.repeat(name.length)}`),
+    'latin1',
+  );
+}
+
+test('behind a pooler the store works, and says at the start what does not', async (t) => {
+  const url = await aPooler(t, await emptyDatabase());
+  const warnings: string[] = [];
+  const log = { debug() {}, info() {}, error() {}, warn: (_: object, m = '') => warnings.push(m) };
+  const [one, other] = [await openStore(url, { log }), await openStore(url)];
+  t.after(() => one.close());
+  t.after(() => other.close());
+  assert.match(warnings.join('\n'), /pooler stands before PostgreSQL/);
+  assert.match(warnings.join('\n'), /Notices of PostgreSQL do not arrive/);
+  let due = 0;
+  other.onDue(() => {
+    due += 1;
+  });
+  await one.insert(aJob(), 0);
+  await until('the other looked by itself', () => due > 0, { ms: 3_000 });
+  const [job] = (await claim(other)).jobs;
+  assert.ok(job);
+  assert.equal((await other.apply(job.id, complete(job, '{}', []))).outcome, 'applied');
+});

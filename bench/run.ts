@@ -4,11 +4,14 @@
  * Ratios are measured in one run, in alternating pairs; absolute figures belong to the machine.
  * A missed bar is reported and is no failure of the command: nothing here is a timed test.
  */
-import { cpus, totalmem } from 'node:os';
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { cpus, loadavg, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Bench, Finding, NotRun } from './finding.ts';
 import { isPassed } from './finding.ts';
-import { short } from './statistics.ts';
+import { withFolder } from './folder.ts';
+import { median, short } from './statistics.ts';
 import { codes } from './codes.ts';
 import { contention } from './contention.ts';
 import { drain } from './drain.ts';
@@ -55,6 +58,9 @@ const machine = {
   cores: cpus().length,
   processor: cpus()[0]?.model ?? 'unknown',
   memoryMB: Math.round(totalmem() / 1_048_576),
+  fsyncMs: Number((await fsyncMs()).toPrecision(3)),
+  // Above 0.5 or so somebody else is busy, and absolute figures say little.
+  loadBefore: Number((loadavg()[0] ?? 0).toFixed(2)),
   pairs,
   quick: given.quick,
 };
@@ -69,6 +75,22 @@ for (const name of names) {
 }
 if (given.json) console.log(JSON.stringify({ machine, findings: rows }, null, 2));
 process.exit(failed ? 1 : 0);
+
+/** What the disk below the temporary folder takes to keep 4 KB, in the middle. */
+async function fsyncMs(): Promise<number> {
+  return withFolder(async (folder) => {
+    const file = openSync(join(folder, 'fsync'), 'w');
+    const page = Buffer.alloc(4_096);
+    const times = Array.from({ length: 200 }, () => {
+      const startedAt = performance.now();
+      writeSync(file, page);
+      fsyncSync(file);
+      return performance.now() - startedAt;
+    });
+    closeSync(file);
+    return median(times);
+  });
+}
 
 async function runOne(name: string): Promise<readonly (Finding | NotRun)[]> {
   try {

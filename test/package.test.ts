@@ -6,11 +6,13 @@
  * is asked only when the cache lacks something.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { createInterface } from 'node:readline';
+import { after, before, describe, test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -60,6 +62,29 @@ function mustRun(cwd: string, command: string, args: readonly string[]): string 
 }
 
 const tool = (name: string): string => join(root, 'node_modules/.bin', name);
+
+/** A script of the consumer that runs on; it is killed after the test. */
+function start(t: TestContext, args: readonly string[], port = '') {
+  const child = spawn(process.execPath, args, {
+    cwd: consumer,
+    env: { ...env, PORT: port },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  const lines = createInterface({ input: child.stdout });
+  const seen: string[] = [];
+  lines.on('line', (line) => seen.push(line));
+  /** The first line of its stdout, from the beginning on, that looks like this. */
+  const line = async (wanted: RegExp): Promise<string> => {
+    const late = AbortSignal.timeout(30_000);
+    for (;;) {
+      const found = seen.find((one) => wanted.test(one));
+      if (found !== undefined) return found;
+      await once(lines, 'line', { signal: late });
+    }
+  };
+  return { child, line };
+}
 
 /** The versions of the lock file, so that nothing newer than npm's cache is asked for. */
 function lockedVersions(): Record<string, string> {
@@ -172,6 +197,36 @@ describe('the published package', () => {
   test('runs as npx mcp-async-jobs --help', () => {
     const output = mustRun(consumer, 'npx', ['--no-install', 'mcp-async-jobs', '--help']);
     assert.match(output, /mcp-async-jobs/);
+  });
+
+  test('follows its README: a tool of one’s own, called, killed and recovered', async (t) => {
+    const readme = readFileSync(join(consumer, 'node_modules/mcp-async-jobs/README.md'), 'utf8');
+    for (const file of ['jobs.ts', 'server.ts', 'client.ts']) {
+      const [, text] =
+        new RegExp(
+          `docs: from examples/quickstart/${file} -->\\s+\`\`\`ts\\n([\\s\\S]*?)\`\`\``,
+        ).exec(readme) ?? [];
+      assert.ok(text, `the README does not show ${file}`);
+      writeFileSync(join(consumer, file), text);
+    }
+    const first = start(t, ['server.ts'], '0');
+    const url = await first.line(/^http/);
+    const client = start(t, ['client.ts', url, '4']);
+    const id = await client.line(/^mjb_/);
+    await client.line(/^running/);
+    first.child.kill('SIGKILL');
+    await once(first.child, 'exit');
+    await start(t, ['server.ts'], new URL(url).port).line(/^http/);
+    await client.line(/^\{ loaves: 4 \}/);
+    const watched = mustRun(consumer, 'npx', [
+      '--no-install',
+      'mcp-async-jobs',
+      'watch',
+      id,
+      '--url',
+      url,
+    ]);
+    assert.match(watched, /completed result=\{"loaves":4\}/);
   });
 
   test('is faultless in the eyes of publint and of are-the-types-wrong', () => {

@@ -3,7 +3,7 @@ import { local, serve } from 'mcp-async-jobs/http';
 import { z } from 'zod';
 import { BANK } from './jobs.ts';
 
-const listAccounts = defineStatement<Record<never, never>, { name: string; cents: number }>({
+const listAccounts = defineStatement<Record<string, never>, { name: string; cents: number }>({
   name: 'list_accounts',
   sqlite: 'SELECT name, cents FROM accounts ORDER BY name',
 });

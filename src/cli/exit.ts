@@ -3,7 +3,8 @@
  */
 import { CommanderError } from 'commander';
 import { JobError } from '../job/errors.ts';
-import { printable } from '../job/schema.ts';
+import { printable } from '../job/printable.ts';
+import { escaped } from './output.ts';
 
 export const EXIT = {
   ok: 0,
@@ -88,7 +89,7 @@ export function exitCodeOf(error: unknown): number {
 
 /** The error as one line of JSON, in the standard envelope as far as it is known. */
 export function errorLine(error: unknown): string {
-  return JSON.stringify({ error: envelopeOf(error) });
+  return escaped(JSON.stringify({ error: envelopeOf(error) }));
 }
 
 /** The error for a person: what happened, and what to do. */

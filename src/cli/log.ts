@@ -4,7 +4,7 @@
 import { pino, type DestinationStream } from 'pino';
 import { isBody } from '../client/answers.ts';
 import type { Logger } from '../job/log.ts';
-import { printable } from '../job/schema.ts';
+import { printable } from '../job/printable.ts';
 import { shown } from './output.ts';
 import type { LogLevel } from './log-level.ts';
 

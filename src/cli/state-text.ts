@@ -1,6 +1,6 @@
 /** A job in a line of text, for people. */
 import { jobFailure, progressOf, type JobProgress, type JobState } from '../client/answers.ts';
-import { printable } from '../job/schema.ts';
+import { printable } from '../job/printable.ts';
 
 const BAR_CELLS = 24;
 
@@ -27,9 +27,10 @@ export function stateLine(state: JobState): string {
 export function barLine(state: JobState, waitedMs: number): string {
   const { job_id: id, status, queue_position: position } = state;
   const progress = progressOf(state);
+  const percent = progress?.percent ?? null;
   const facts = [
     `${id} ${status}`,
-    progress?.percent == null ? '' : `${bar(progress.percent)} ${progress.percent} %`,
+    percent === null ? '' : `${bar(percent)} ${percent} %`,
     progress === null ? '' : progressText(progress),
     typeof position === 'number' ? `place ${position} in the queue` : '',
     questionsText(state),

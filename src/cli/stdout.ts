@@ -15,6 +15,6 @@ export function takeStdout(): Writable {
     write: (chunk: string | Uint8Array, _encoding, done) => void write(chunk, done),
   });
   stdout.on('error', (error) => real.destroy(error));
-  stdout.write = stderr.write.bind(stderr) as typeof stdout.write;
+  stdout.write = stderr.write.bind<typeof stdout.write>(stderr);
   return real;
 }

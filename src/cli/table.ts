@@ -1,12 +1,11 @@
 /** Rows under their headings, for people and for `grep` alike: columns, no lines. */
 import Table from 'cli-table3';
-import { printable } from '../job/schema.ts';
+import { printable } from '../job/printable.ts';
 
 const CELL_MAX = 200;
-const PLAIN = [
-  ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left'],
-  ...['bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'],
-];
+const LINES =
+  'top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid';
+const PLAIN = LINES.split(' ');
 
 /** Each column is as wide as its widest cell, as a terminal shows it. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -1,7 +1,7 @@
 /** A result that is too large for an answer, from where the server keeps it. */
 import { JobError } from '../job/errors.ts';
 import type { Json } from '../job/json.ts';
-import { errorIn, parseBody, type JobState } from './answers.ts';
+import { errorIn, isBody, parseBody, type JobState } from './answers.ts';
 import type { ToolCaller } from './surface.ts';
 import type { WaitOptions } from './wait.ts';
 
@@ -17,11 +17,13 @@ export async function resultOf(
   if (result !== null) return result;
   const isByUrl = options.token !== undefined || options.fetch !== undefined;
   if (typeof uri === 'string' && client.readResource !== undefined && !isByUrl) {
-    return readLink(state, uri, async () => {
+    const read = await readLink(state, uri, async () => {
       const { contents } = (await client.readResource?.({ uri }, limitsOf(options))) ?? {};
       const [first] = contents ?? [];
       return first !== undefined && 'text' in first ? first.text : 'null';
     });
+    // Like a tool's answer: the result is the `data` of what is read.
+    return isBody(read) ? (read['data'] ?? read) : read;
   }
   return typeof url === 'string'
     ? readLink(state, url, async () => download(url, options))

@@ -117,7 +117,7 @@ export function lookAt(
   const { id, offer, revision } = job;
   const { request } = client;
   if (revision !== null && request !== undefined) {
-    const tasks = { request: request.bind(client) as Client['request'] };
+    const tasks: TaskCaller = { request: request.bind<Client['request']>(client) };
     return {
       holdMs: 0,
       ask: async (limits) => lookAtTask(tasks, { taskId: id, revision }, limits),
@@ -157,7 +157,7 @@ export async function cancelJob(
   const limits = { timeout: CANCEL_MS };
   const { request } = client;
   if (revision !== null && request !== undefined) {
-    const tasks = { request: request.bind(client) as Client['request'] };
+    const tasks: TaskCaller = { request: request.bind<Client['request']>(client) };
     return cancelTask(tasks, { taskId: id, revision }, limits);
   }
   if (offer.tools?.has('cancel_job') === true) {

@@ -25,6 +25,7 @@ export function letTasksThrough(transport: Transport): void {
   if (opened.has(transport)) return;
   opened.add(transport);
   const deliver = transport.onmessage?.bind(transport);
+  // oxlint-disable-next-line prefer-add-event-listener -- a transport is no event target
   transport.onmessage = (message, extra) => deliver?.(disguised(message), extra);
   const send = transport.send.bind(transport);
   transport.send = async (message, options) => send(declaring(message), options);

@@ -27,7 +27,7 @@ export async function lookAtTask(
   limits: Limits,
 ): Promise<JobState> {
   const task = await send(client, 'tasks/get', { taskId, revision }, limits);
-  const isOver = ['completed', 'failed'].includes(String(task['status']));
+  const isOver = task['status'] === 'completed' || task['status'] === 'failed';
   if (revision === '2026' || !isOver) return stateOfTask(task);
   // In this revision the result is asked for apart, and a failed task may have one as well.
   return stateOfTask({
@@ -57,8 +57,9 @@ async function send(
 
 /** A task as `get_job_status` would show it. */
 export function stateOfTask(task: Body): JobState {
+  const { taskId } = task;
   const about = {
-    job_id: String(task['taskId']),
+    job_id: typeof taskId === 'string' ? taskId : '',
     enqueued_at: task['createdAt'] ?? null,
     poll_after_ms: task['pollIntervalMs'] ?? task['pollInterval'] ?? null,
     ...progressOfTask(task),

@@ -1,7 +1,7 @@
 /** Which Host and Origin are answered, and whose address a request came from. */
 import type { IncomingMessage } from 'node:http';
 import { JobError } from '../job/errors.ts';
-import { printable } from '../job/schema.ts';
+import { printable } from '../job/printable.ts';
 
 export interface Addresses {
   /** @throws JobError ORIGIN_REFUSED */
@@ -61,7 +61,7 @@ function hostnameOf(url: string): string {
 }
 
 function refuse(header: string, value: string | undefined): never {
-  const isPlain = HOST.test(value ?? '') || ORIGIN.test(value ?? '');
+  const isPlain = (header === 'Host' ? HOST : ORIGIN).test(value ?? '') && !value?.includes('mpt_');
   const shown =
     value === undefined ? 'absent' : isPlain ? `"${printable(value, 100)}"` : 'malformed';
   throw new JobError('ORIGIN_REFUSED', {

@@ -65,13 +65,13 @@ export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     const parsed = request.method === 'POST' ? parseJson(body) : null;
     if (Array.isArray(parsed?.value)) await limits.count(call.who, parsed.value.length - 1);
     if (sessions !== null && (parsed === null || (await isLegacyRequest(request, parsed.value)))) {
-      return await sessions.serve({ request, authInfo, who: call.who, parsedBody: parsed?.value });
+      return sessions.serve({ request, authInfo, who: call.who, parsedBody: parsed?.value });
     }
     // What is no JSON is answered by the SDK, from the text itself.
-    if (parsed === null) return await handler.fetch(withBody(request, body), { authInfo });
+    if (parsed === null) return handler.fetch(withBody(request, body), { authInfo });
     const served = await handler.fetch(request, { authInfo, parsedBody: parsed.value });
     const listen = listenRequestIn(parsed.value);
-    return listen === null ? served : await streams.serve(served, listen, call);
+    return listen === null ? served : streams.serve(served, listen, call);
   };
 
   const serve = async (

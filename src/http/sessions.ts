@@ -50,7 +50,7 @@ export class Sessions {
     if (id !== null && known?.holder !== holderOf(who)) return notFound(parsedBody);
     if (known) known.usedAt = monotonic();
     const transport = known?.transport ?? (await this.#begin(given));
-    return await transport.handleRequest(request, {
+    return transport.handleRequest(request, {
       authInfo,
       ...(parsedBody !== undefined && { parsedBody }),
     });

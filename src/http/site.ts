@@ -3,6 +3,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { JobError } from '../job/errors.ts';
+import { printable, shownName } from '../job/printable.ts';
 import type { Viewing } from '../mcp/job-view.ts';
 import type { QueueContext } from '../queue/context.ts';
 import type { Identify } from '../team/identify.ts';
@@ -89,7 +90,8 @@ function ownRoutes(app: Hono, { name, version, publicUrl, unready }: SiteOptions
 }
 
 function nothingAt(method: string, path: string): JobError {
-  const shown = /^[\w./-]{1,200}$/.test(path) ? path : 'that address';
+  const parts = path.split('/').map((part) => part && shownName(part));
+  const shown = printable(parts.join('/'), 200);
   return new JobError('RESOURCE_NOT_FOUND', {
     message: `There is nothing at ${method} ${shown}.`,
     remediation: 'MCP requests go to POST /mcp; GET / tells how to connect.',

@@ -10,7 +10,16 @@ export function printable(text: string, charactersMax: number): string {
   return clean.length > charactersMax ? `${clean.slice(0, charactersMax - 1)}…` : clean;
 }
 
-/** The same for a paragraph: its lines become one. */
+/**
+ * A name from outside, if it is one: an error repeats no other text of its caller, and no token that
+ * came to stand where a name belongs.
+ */
+export function shownName(name: string): string {
+  const isName = /^[\p{L}\p{N}_.$-]{1,80}$/u.test(name) && !/mpt_(live|test)_/.test(name);
+  return isName ? name : '(a name that is not shown)';
+}
+
+/** A paragraph as one printable line. */
 export function printableLine(text: string, charactersMax: number): string {
   // Cut first, so that a text of megabytes costs nothing.
   return printable(
@@ -19,7 +28,7 @@ export function printableLine(text: string, charactersMax: number): string {
   );
 }
 
-/** The same for every text in a value. */
+/** A value with each of its texts as a printable line. */
 export function printableJson(value: Json, charactersMax: number): Json {
   if (typeof value === 'string') return printableLine(value, charactersMax);
   if (typeof value !== 'object' || value === null) return value;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
 import type { JobError } from './errors.ts';
-import { jsonSchemaOf, nearest, parseInput, printable, type Schema } from './schema.ts';
+import { jsonSchemaOf, nearest, parseInput, type Schema } from './schema.ts';
 
 const page = z.object({ size: z.enum(['A4', 'A5']), copies: z.number().int().min(1).default(1) });
 
@@ -79,11 +79,6 @@ test('hostile members are refused, made printable, and harm nothing', async () =
   assert.equal(({} as Record<string, unknown>)['copies'], undefined);
   const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`k${i}`, 1]));
   assert.ok(Object.keys(await fieldsOf(page, { size: 'A4', ...many })).length <= 20);
-});
-
-test('text from outside is cut and loses what cannot be seen', () => {
-  assert.equal(printable('a\u0000b\u202Ec\u200Bd\uD800', 20), 'a\uFFFDb\uFFFDc\uFFFDd\uFFFD');
-  assert.equal(printable('x'.repeat(30), 10), `${'x'.repeat(9)}…`);
 });
 
 test('the nearest name is near, or it is none', () => {

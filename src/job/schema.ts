@@ -5,9 +5,7 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
 import { JobError } from './errors.ts';
 import type { Json } from './json.ts';
-import { printable } from './printable.ts';
-
-export { printable } from './printable.ts';
+import { printable, shownName } from './printable.ts';
 
 export type Schema<I = unknown, O = I> = {
   readonly '~standard': StandardSchemaV1.Props<I, O> & StandardJSONSchemaV1.Props<I, O>;
@@ -103,11 +101,6 @@ function add(fields: Record<string, string[]>, path: string, problem: string): v
     problems.push(printable(problem, 200));
     Object.defineProperty(fields, shown, { value: problems, enumerable: true, configurable: true });
   }
-}
-
-/** A member is named back only if its name is a name: an error repeats no text of its caller. */
-export function shownName(name: string): string {
-  return /^[\p{L}\p{N}_.$-]{1,80}$/u.test(name) ? name : '(a name that is not shown)';
 }
 
 function pathOf(path: readonly unknown[]): string {

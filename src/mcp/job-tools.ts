@@ -97,10 +97,11 @@ function registerSubmission(tools: JobTools, definition: AnyDefinition): void {
   };
   const { outputSchema, ...config } = submissionConfig(definition);
   // Without the seam the SDK holds the task to the schema of the tool's answer, and refuses it.
-  const promised = hasSeam(mcp.server) ? { outputSchema } : {};
+  const isWhole = hasSeam(mcp.server);
+  const promised = isWhole ? { outputSchema } : {};
   const registered = register(definition.name, { ...config, ...promised }, handler);
   // Never `required`: a client without tasks would refuse to call the tool at all.
-  registered.execution = { taskSupport: 'optional' };
+  if (isWhole) registered.execution = { taskSupport: 'optional' };
 }
 
 /** Put the tools of every definition and those that look at jobs or act on them on a server. */

@@ -73,6 +73,6 @@ export function statusHandler({ queue, viewing, caller }: Looking) {
 }
 
 /** A job that has begun is shown as running, even while it waits for its next turn. */
-function isInLine({ status, startedAt }: Job): boolean {
-  return status === 'queued' && startedAt === null;
+function isInLine(job: Job): boolean {
+  return job.status === 'queued' && job.startedAt === null;
 }

@@ -6,7 +6,7 @@ import {
   type McpServer,
   type ServerContext,
 } from '@modelcontextprotocol/server';
-import { filterInitialize } from './tool-call-seam.ts';
+import { filterInitialize, hasSeam } from './tool-call-seam.ts';
 
 /** Names the extension of 2026-07-28. */
 export const TASKS = 'io.modelcontextprotocol/tasks';
@@ -60,8 +60,8 @@ export function tasksRequired(): MissingRequiredClientCapabilityError {
  * @param era of the one request that the server is for; null when it may be either
  */
 export function advertiseTasks({ server }: McpServer, era: 'modern' | 'legacy' | null): void {
-  // The SDK leaves `tasks` out of what it tells 2026 clients.
-  if (era !== 'modern') {
+  // The SDK leaves `tasks` out of what it tells 2026 clients. Without the seam no 2025 client gets any.
+  if (era !== 'modern' && hasSeam(server)) {
     server.registerCapabilities({
       tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
     });

@@ -14,7 +14,7 @@ import {
   Server,
   type ServerContext,
 } from '@modelcontextprotocol/server';
-import { printable, shownName } from '../job/schema.ts';
+import { printable, shownName } from '../job/printable.ts';
 import { advertise } from './advertise.ts';
 
 type Stored = NonNullable<ReturnType<Seam['_getRequestHandler']>>;

@@ -4,7 +4,7 @@ import type { Answered, Question } from '../job/definition.ts';
 import { JobError } from '../job/errors.ts';
 import type { Job } from '../job/job.ts';
 import type { Json } from '../job/json.ts';
-import { printable } from '../job/schema.ts';
+import { printable } from '../job/printable.ts';
 
 export type Questions = Readonly<Record<string, Question>>;
 export type Answers = Readonly<Record<string, Answered>>;
@@ -64,5 +64,5 @@ function isAnswer(value: unknown): value is Answered {
 }
 
 function schemaOf({ requestedSchema }: Question): z.ZodType {
-  return z.fromJSONSchema(requestedSchema as Parameters<typeof z.fromJSONSchema>[0]);
+  return z.fromJSONSchema(requestedSchema);
 }

@@ -159,6 +159,6 @@ class Asking {
       this.missing = new NeedsAnswers(Object.fromEntries(open) as Questions, this.#answers);
       throw this.missing;
     }
-    return this.#answers as Readonly<Record<K, Answers[string]>>;
+    return this.#answers;
   }
 }

@@ -5,7 +5,7 @@
 import { now } from '../job/clock.ts';
 import type { Job, Progress } from '../job/job.ts';
 import type { Logger } from '../job/log.ts';
-import { printable } from '../job/schema.ts';
+import { printable } from '../job/printable.ts';
 import type { Held, WorkStore } from '../store/store.ts';
 
 const EVERY_MS = 1_000;

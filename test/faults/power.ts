@@ -12,9 +12,10 @@ interface Write {
   readonly bytes: Buffer;
 }
 
+type Change = Write | { readonly kind: 'cut'; readonly path: string; readonly length: number };
+
 type Step =
-  | Write
-  | { readonly kind: 'cut'; readonly path: string; readonly length: number }
+  | Change
   | { readonly kind: 'sync'; readonly path: string }
   /** Something was said to somebody outside. */
   | { readonly kind: 'said'; readonly text: string };
@@ -65,41 +66,53 @@ const SECTOR = 512;
 
 /** What is on the disk of one file: what was synced, and what came after. */
 class File {
-  synced = Buffer.alloc(0);
-  later: Exclude<Step, { kind: 'sync' | 'said' }>[] = [];
+  #synced: Buffer;
+  #later: Change[] = [];
+
+  constructor(bytes: Buffer = Buffer.alloc(0)) {
+    this.#synced = bytes;
+  }
+
+  add(step: Change): void {
+    this.#later.push(step);
+  }
 
   sync(): void {
-    this.synced = this.later.reduce<Buffer>(applied, this.synced);
-    this.later = [];
+    this.#synced = applied(this.#synced, this.#later);
+    this.#later = [];
   }
 
   /** One of the states that a power cut may leave. */
   image(random: Seeded): Buffer {
     const mode = random.below(4);
-    let bytes = this.synced;
-    for (const [index, step] of this.later.entries()) {
-      const isLast = index === this.later.length - 1;
+    const last = this.#later.length - 1;
+    const kept = this.#later.flatMap((step, index) => {
       // All, none, all but the last, or any of them: the plain cases find most.
-      const isKept = [true, false, !isLast, random.isTrue(0.5)][mode] ?? true;
-      if (isKept) bytes = applied(bytes, step);
-      else if (step.kind === 'write' && random.isTrue(0.3))
-        bytes = applied(bytes, torn(step, random));
-    }
-    return bytes;
+      const isKept = [true, false, index !== last, random.isTrue(0.5)][mode] ?? true;
+      if (isKept) return [step];
+      return step.kind === 'write' && random.isTrue(0.3) ? [torn(step, random)] : [];
+    });
+    return applied(this.#synced, kept);
   }
 }
 
-function applied(bytes: Buffer, step: Exclude<Step, { kind: 'sync' | 'said' }>): Buffer {
-  if (step.kind === 'cut') {
-    return step.length <= bytes.length
-      ? Buffer.from(bytes.subarray(0, step.length))
-      : Buffer.concat([bytes, Buffer.alloc(step.length - bytes.length)]);
+function applied(before: Buffer, steps: readonly Change[]): Buffer {
+  const ends = steps.map((step) =>
+    step.kind === 'cut' ? step.length : step.at + step.bytes.length,
+  );
+  const bytes = Buffer.alloc(Math.max(before.length, ...ends));
+  before.copy(bytes);
+  let { length } = before;
+  for (const step of steps) {
+    if (step.kind === 'cut') {
+      bytes.fill(0, step.length);
+      ({ length } = step);
+    } else {
+      step.bytes.copy(bytes, step.at);
+      length = Math.max(length, step.at + step.bytes.length);
+    }
   }
-  const end = step.at + step.bytes.length;
-  const next = Buffer.alloc(Math.max(end, bytes.length));
-  bytes.copy(next);
-  step.bytes.copy(next, step.at);
-  return next;
+  return bytes.subarray(0, length);
 }
 
 function torn(step: Write, random: Seeded): Write {
@@ -124,9 +137,7 @@ export function* images(
 ): Generator<Image> {
   const files = new Map<string, File>();
   for (const [path, bytes] of before) {
-    const file = new File();
-    file.synced = bytes;
-    files.set(path, file);
+    files.set(path, new File(bytes));
   }
   const said: string[] = [];
   const perStep = count / steps.length;
@@ -137,7 +148,7 @@ export function* images(
       const file = files.get(step.path) ?? new File();
       files.set(step.path, file);
       if (step.kind === 'sync') file.sync();
-      else file.later.push(step);
+      else file.add(step);
     }
     for (owed += perStep; owed >= 1; owed -= 1) {
       const made = new Map([...files].map(([path, file]) => [path, file.image(random)]));

@@ -17,7 +17,8 @@ const tools: ServeOptions['tools'] = (mcp) => {
     content: [{ type: 'image' as const, data: 'A'.repeat(bytes), mimeType: 'image/png' }],
   }));
   mcp.registerTool('refuses', { inputSchema: input }, ({ bytes }) => {
-    throw new JobError('NO', { message: 'x'.repeat(bytes) });
+    const log = Array.from({ length: bytes / 100 }, () => 'x'.repeat(100));
+    throw new JobError('NO', { context: { log } });
   });
 };
 
@@ -33,7 +34,7 @@ test('an answer of 128 KiB is sent, a longer one is an error that says what to d
   assert.deepEqual(error.context, { retryable: false, bytes: MAX + 1, bytes_max: MAX });
 });
 
-test('content that a tool made itself, and the text of an error, count as well', async (t) => {
+test('content that a tool made itself, and the facts of an error, count as well', async (t) => {
   const { url } = await aServer(t, { tools });
   for (const name of ['picture', 'refuses']) {
     assert.equal((await call(url, name, { bytes: MAX })).error.code, 'ANSWER_TOO_LARGE', name);

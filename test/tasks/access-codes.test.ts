@@ -8,7 +8,7 @@ import { modern, old } from './wire.ts';
 const TOOL = 'bulk_generate_access_codes';
 
 async function taskOf(server: Served, token: string, taskId: string) {
-  return await until('the task is completed', async () => {
+  return until('the task is completed', async () => {
     const { result } = await modern(server.url, 'tasks/get', { taskId }, { token });
     return result.status === 'completed' && result;
   });

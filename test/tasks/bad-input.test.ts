@@ -31,7 +31,7 @@ test('unknown, malformed and foreign task ids: the same bytes, and nothing chang
       said.add(JSON.stringify([status, error]));
     }
   }
-  assert.deepEqual([...said].length, 1, [...said].join('\n'));
+  assert.deepEqual(said.size, 1, [...said].join('\n'));
   const { result } = await modern(url, 'tasks/get', { taskId });
   assert.deepEqual(withoutPace(result), withoutPace(before));
 });

@@ -35,8 +35,8 @@ async function start(t: TestContext): Promise<Running> {
     async killWorker() {
       const before = server.lines.length;
       server.send({});
-      const [said] = await until('the workers are told', () => server.lines.slice(before));
-      const [pid] = said?.['workers'] as number[];
+      const said = await until('the workers are told', () => server.lines[before]);
+      const [pid] = said['workers'] as number[];
       assert.ok(pid);
       process.kill(pid, 'SIGKILL');
     },

@@ -2,12 +2,14 @@
  * Clients that others wrote, each with its own way to a job, behind one interface. Every call may
  * come from another instance than the one before: nothing but the id is carried over.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import {
   createTaskSessionFromClient,
   type CreateTaskSessionFromClientOptions,
   type TaskEnabledSession,
 } from '@modelcontextprotocol/ext-tasks/client';
+import type { TaskId } from '@modelcontextprotocol/ext-tasks/core';
 import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
@@ -87,25 +89,26 @@ function bySession(client: Client, session: TaskEnabledSession): JobClient {
       if (execution.kind !== 'task') throw new Error(`${name} gave no task`);
       const { taskId } = execution.handle;
       await execution.detach();
+      // Closed at once, the session would still cancel what it has let go of.
+      await pause(100);
       return taskId;
     },
     async result(id) {
       await until(
         `${id} is final`,
         async () => {
-          const { status } = await session.task(id).snapshot();
+          const { status } = await session.task(id as TaskId).snapshot();
           return ['completed', 'failed', 'cancelled'].includes(status);
         },
         { ms: 30_000, everyMs: 50 },
       );
-      const outcome = await session.task(id).result();
+      const outcome = await session.task(id as TaskId).result();
       if (outcome.status !== 'completed') return { [outcome.status]: true };
       return (outcome.result as { structuredContent?: unknown }).structuredContent;
     },
-    cancel: (id) => session.task(id).cancel(),
+    cancel: (id) => session.task(id as TaskId).cancel(),
     async answer(id, answers) {
-      const { task } = session;
-      if (session.capabilities.inputResponses) await task(id).updateJson(answers);
+      if (session.capabilities.inputResponses) await session.task(id as TaskId).updateJson(answers);
       else await client.callTool({ name: 'answer_job', arguments: { job_id: id, answers } });
     },
     async close() {

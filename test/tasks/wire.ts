@@ -69,7 +69,7 @@ export async function modern(
   params: Readonly<Record<string, unknown>>,
   speaker?: Speaker,
 ): Promise<Reply> {
-  return await reply(await fetch(url, message2026(method, params, speaker)));
+  return reply(await fetch(url, message2026(method, params, speaker)));
 }
 
 /** As a client of 2025-11-25. */
@@ -90,7 +90,7 @@ export async function old(
     },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
   });
-  return await reply(response);
+  return reply(response);
 }
 
 /** Call a tool without tasks and give its structured content. */
@@ -114,7 +114,7 @@ export async function submitted(
 
 /** Poll by `tasks/get` until the status is one of these. */
 export async function taskThatIs(url: string, taskId: string, ...statuses: readonly string[]) {
-  return await until(`${taskId} is ${statuses.join(' or ')}`, async () => {
+  return until(`${taskId} is ${statuses.join(' or ')}`, async () => {
     const { result } = await modern(url, 'tasks/get', { taskId });
     return statuses.includes(result.status) && result;
   });

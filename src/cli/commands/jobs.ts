@@ -97,7 +97,7 @@ async function list(options: ListOptions): Promise<void> {
 /** Times of a job that goes on are counted up to now. */
 function cellsOf(row: Body): string[] {
   const [enqueued, started, completed] = ['enqueued_at', 'started_at', 'completed_at'].map((name) =>
-    Date.parse(String(row[name])),
+    Date.parse(shown(row[name])),
   ) as [number, number, number];
   const isFinal = !Number.isNaN(completed);
   const until = isFinal ? completed : now();

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { now, toWireTime } from '../../job/clock.ts';
+import { shownName } from '../../job/printable.ts';
 import type { TokenInfo } from '../../team/mint.ts';
 import { CliError, EXIT_CODES_HELP } from '../exit.ts';
 import { dbOption, jsonOption, listOption, numberOption } from '../options.ts';
@@ -123,7 +124,7 @@ async function revoke(id: string, options: ListOptions): Promise<void> {
   const { db } = options;
   const wasLive = await withStore({ db, mustExist: true }, (store) => revokeToken(store, id));
   if (!wasLive) {
-    throw new CliError('NO_SUCH_TOKEN', `No live token has the id "${id}".`, {
+    throw new CliError('NO_SUCH_TOKEN', `No live token has the id ${shownName(id)}.`, {
       remediation: 'See `mcp-async-jobs token list`; the id is the middle part of the token.',
     });
   }

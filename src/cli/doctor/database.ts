@@ -112,7 +112,7 @@ function checkClock({ newestAt }: Inspection): Finding {
 }
 
 function checkWorkers({ workers, open }: Inspection): Finding {
-  const message = `${workers.length} workers are alive, ${open} jobs are open.`;
+  const message = `Workers alive: ${workers.length}; open jobs: ${open}.`;
   if (workers.length > 0 || open === 0) return ok('workers', message);
   const fix = 'Start the server (`start`), or a worker beside it (`worker`).';
   return error('workers', message, fix);

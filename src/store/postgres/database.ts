@@ -45,6 +45,7 @@ const IDLE_IN_TRANSACTION_MS = 10_000;
 const ANSWER_MS = 11_000;
 const CONNECT_MS = 3_500;
 const KEEP_ALIVE_MS = 5_000;
+const FAREWELL_MS = 2_000;
 /** How long the work of a caller is tried again. */
 const PATIENCE_MS = 10_000;
 const RETRY_MAX_MS = 500;
@@ -162,8 +163,14 @@ export class Database {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.#pool.end();
+    await soon(this.#pool.end());
   }
+}
+
+/** Wait for the end of a connection, but not for a farewell that may never come. */
+export async function soon(end: Promise<void>): Promise<void> {
+  const farewell = end.catch(() => {});
+  await Promise.race([farewell, pause(FAREWELL_MS, undefined, { ref: false })]);
 }
 
 /** Try again while the database is away; give up in a typed error. */

@@ -9,7 +9,7 @@ import { newLease } from '../../job/ids.ts';
 import type { Logger } from '../../job/log.ts';
 import { STATUSES, type Status } from '../../job/states.ts';
 import type { ChangeNotice } from '../store.ts';
-import { connectionOptions, type Database } from './database.ts';
+import { connectionOptions, soon, type Database } from './database.ts';
 import * as sql from './statements.ts';
 
 const CHANNEL = 'mcp_async_jobs';
@@ -207,5 +207,5 @@ export class Notices {
 }
 
 async function end(client: Client): Promise<void> {
-  await client.end().catch(() => {});
+  await soon(client.end());
 }

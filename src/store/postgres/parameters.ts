@@ -67,30 +67,13 @@ function check(names: readonly string[], row: Given): void {
 }
 
 function bindable(name: string, value: Given[string] | undefined): Bindable {
-  switch (typeof value) {
-    case 'string':
-      return toKept(value);
-    case 'number':
-    case 'bigint':
-      return value;
-    case 'boolean':
-      // As on every engine: there are no booleans, only 0 and 1.
-      return Number(value);
-    case 'object':
-      if (value === null || value instanceof Uint8Array) return value;
-      if (Array.isArray(value)) return value.map((item: string) => bindable(name, item));
-      break;
-    case 'function': {
-      throw new Error('Not implemented yet: "function" case');
-    }
-    case 'symbol': {
-      throw new Error('Not implemented yet: "symbol" case');
-    }
-    case 'undefined': {
-      throw new Error('Not implemented yet: "undefined" case');
-    }
-  }
   if (value === undefined) throw new TypeError(`the parameter :${name} has no value`);
+  if (value === null || value instanceof Uint8Array) return value;
+  if (typeof value === 'string') return toKept(value);
+  // As on every engine: there are no booleans, only 0 and 1.
+  if (typeof value === 'boolean') return Number(value);
+  if (typeof value === 'number' || typeof value === 'bigint') return value;
+  if (Array.isArray(value)) return value.map((item: string) => bindable(name, item));
   // No data at all, and so no fault of a statement.
   throw new Error(`the parameter :${name} is a ${typeof value}, which cannot be kept`);
 }

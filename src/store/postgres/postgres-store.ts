@@ -42,7 +42,7 @@ import { BEAT_LOST_MS, Sweep } from './sweep.ts';
 const SHOWN: readonly ShownStatus[] = ['queued', 'running', 'completed', 'failed'];
 const MEMBERS_MAX = 512;
 /** Two groups at once: one is being filled with rows while the other waits for the disk. */
-const LANES = 1;
+const LANES = 2;
 /** Whoever asks for the health wants to know it now. */
 const HEALTH_MS = 1_000;
 

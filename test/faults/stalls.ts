@@ -1,0 +1,382 @@
+/** Workers that stop without dying, die without a word, or do what no handler should; clocks that lie. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { monotonic } from '../../src/job/clock.ts';
+
+import { until } from '../support/until.ts';
+import {
+  atRest,
+  percentile,
+  withEnding,
+  type Fault,
+  type FaultRun,
+  type Outcome,
+} from './fault.ts';
+import { Fleet, kill, type Client } from './fleet.ts';
+import { marksOf, type Mark } from './jobs.ts';
+import { together } from './kills.ts';
+import { ENGINES, place, type Place } from './place.ts';
+import { Seeded } from './random.ts';
+import { storm } from './storm.ts';
+import { faketimeLibrary, noFaketime, noNamespaces } from './tools.ts';
+
+const LEASE_MS = 1_000;
+/** Jobs that one stopped worker holds at once. */
+const HELD = 6;
+
+interface Scene {
+  readonly at: Place;
+  readonly fleet: Fleet;
+  readonly client: Client;
+}
+
+async function scene(run: FaultRun, workers: number): Promise<Scene> {
+  const at = await place(run.t, run.engine, '/tmp');
+  const [caller] = await at.callers(1);
+  if (!caller) throw new Error('nobody calls');
+  const fleet = new Fleet(run.t, at, {
+    application: 'works',
+    leaseMs: LEASE_MS,
+    concurrency: HELD,
+  });
+  await fleet.start({ workers });
+  return { at, fleet, client: fleet.client(caller, 'ann') };
+}
+
+const release = ({ at }: Scene, keys: readonly string[]) => {
+  for (const key of keys) writeFileSync(join(at.folder, key), '');
+};
+const begun = ({ at }: Scene, keys: readonly string[]): Mark[] =>
+  marksOf(at.folder).filter((mark) => mark.what === 'began' && keys.includes(mark.key));
+
+async function submitted({ client }: Scene, keys: readonly string[]): Promise<string[]> {
+  return await Promise.all(keys.map((key) => client.submitSurely('gated', { key }, key)));
+}
+
+/** A worker sleeps past its lease and wakes with work in its hands. */
+async function zombies(run: FaultRun): Promise<Outcome> {
+  const here = await scene(run, 0);
+  const random = new Seeded(run.seed);
+  const violations: string[] = [];
+  const takeovers: number[] = [];
+  const rounds = Math.ceil(run.count / HELD);
+  let stopped = 0;
+  for (let round = 0; round < rounds; round += 1) {
+    const role = random.isTrue(0.5) ? 'guest' : 'inside';
+    const sleeper = await here.fleet.guest(role, { workers: 1 });
+    const keys = Array.from({ length: HELD }, (_, n) => `z${run.seed}-${round}-${n}`);
+    const ids = await submitted(here, keys);
+    await until('all run', () => begun(here, keys).length >= HELD);
+    const pid = begun(here, keys)[0]?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    const stoppedAt = monotonic();
+    const when = random.of(['at once', 'after waking', 'while stopped'] as const);
+    // What it wakes to: its handlers may end, or find that they should not have gone on.
+    if (when === 'at once') release(here, keys);
+    const heir = await here.fleet.guest('guest', { workers: 1 });
+    await until('another has taken over', () => begun(here, keys).length >= 2 * HELD, {
+      ms: 15_000,
+    }).catch(() => violations.push(`round ${round}: nobody took over`));
+    takeovers.push(monotonic() - stoppedAt);
+    if (when === 'while stopped') release(here, keys);
+    if (random.isTrue(0.5))
+      await Promise.all(ids.map((id) => when === 'after waking' || here.client.ended(id)));
+    process.kill(pid, 'SIGCONT');
+    release(here, keys);
+    await Promise.all(ids.map((id) => here.client.ended(id)));
+    // Whoever slept is told; its process lives on and takes new work.
+    const late = `z${run.seed}-${round}-late`;
+    await kill(heir);
+    const [after] = await submitted(here, [late]);
+    release(here, [late]);
+    if (after)
+      await here.client
+        .ended(after, 20_000)
+        .catch(() => violations.push(`round ${round}: the sleeper works no more`));
+    stopped += HELD;
+    await kill(sleeper);
+  }
+  const rest = await atRest(here.fleet);
+  const stale = staleSettles(here.fleet);
+  return {
+    runs: stopped,
+    counted: {
+      'refused late writes': stale,
+      'taken over within ms (max)': percentile(takeovers, 1),
+    },
+    violations: [...violations, ...rest.violations],
+  };
+}
+
+const staleSettles = (fleet: Fleet): number =>
+  fleet.history.entries.filter(
+    ({ deed, value }) =>
+      deed.op === 'settle' && value !== null && 'applied' in value && !value.applied,
+  ).length;
+
+/** Handlers that block their loop for twice the lease. */
+async function blocked(run: FaultRun): Promise<Outcome> {
+  const here = await scene(run, 2);
+  await here.fleet.guest('inside', { concurrency: 1 });
+  const keys = Array.from({ length: run.count }, (_, n) => `b${run.seed}-${n}`);
+  await Promise.all(
+    keys.map((key) => here.client.submitSurely('drowsy', { key, ms: 2 * LEASE_MS }, key)),
+  );
+  const { violations, remains } = await atRest(here.fleet, {}, 120_000);
+  const runs = remains.jobs.reduce((sum, job) => sum + job.runs, 0);
+  return {
+    runs: run.count,
+    counted: { 'runs of handlers': runs, 'refused late writes': staleSettles(here.fleet) },
+    violations,
+  };
+}
+
+const TUNED_MS = 3_000;
+const DEFAULT_MS = 20_000;
+/** A sweep comes each second, and has to be heard of. */
+const SWEEP_MS = 1_500;
+
+const WAYS = {
+  'supervised worker': { boundMs: 2_000 },
+  'worker and its supervisor': { boundMs: 3_000 },
+  'worker elsewhere, lease 3 s': { boundMs: TUNED_MS + SWEEP_MS },
+  'worker elsewhere, lease 20 s': { boundMs: DEFAULT_MS + SWEEP_MS },
+} as const;
+type Way = keyof typeof WAYS;
+
+/** One death, and how long each of its jobs waits until somebody has begun it again. */
+async function deathOf(
+  run: FaultRun,
+  way: Way,
+): Promise<{ times: number[]; violations: readonly string[] }> {
+  const leaseMs = way.includes('20 s') ? DEFAULT_MS : TUNED_MS;
+  const here = await scene(run, 0);
+  const isServers = way === 'supervised worker';
+  if (isServers) {
+    here.fleet.server.kill('SIGTERM');
+    await here.fleet.server.ended;
+    await here.fleet.start({ workers: 2, leaseMs: DEFAULT_MS });
+  }
+  // In a namespace of its own it cannot be looked up, like a worker on another machine.
+  const through = way.startsWith('worker elsewhere')
+    ? ['unshare', '-p', '-f', '--mount-proc', '--kill-child']
+    : [];
+  const victim = isServers
+    ? null
+    : await here.fleet.guest('guest', { workers: 1, leaseMs }, { through });
+  const keys = Array.from({ length: HELD }, (_, n) =>
+    `d${run.seed}-${way}-${n}`.replaceAll(' ', '_'),
+  );
+  const ids = await submitted(here, keys);
+  await until('all run', () => new Set(begun(here, keys).map(({ key }) => key)).size === HELD);
+  if (victim) await here.fleet.guest('guest', { workers: 1 });
+  const [first] = begun(here, keys);
+  const pids = new Set(isServers ? [first?.pid ?? 0] : []);
+  const lost = isServers
+    ? begun(here, keys)
+        .filter(({ pid }) => pids.has(pid))
+        .map(({ key }) => key)
+    : keys;
+  const killedAt = monotonic();
+  if (victim) await kill(victim);
+  else if (first) process.kill(first.pid, 'SIGKILL');
+  const times = new Map<string, number>();
+  await until(
+    'all were taken over',
+    () => {
+      for (const key of lost) {
+        if (!times.has(key) && begun(here, [key]).length > 1)
+          times.set(key, monotonic() - killedAt);
+      }
+      return times.size === lost.length;
+    },
+    { ms: DEFAULT_MS + 15_000, everyMs: 5 },
+  ).catch(() => undefined);
+  release(here, keys);
+  await Promise.all(ids.map((id) => here.client.ended(id, DEFAULT_MS + 20_000)));
+  const rest = await atRest(here.fleet);
+  const missing = lost.length - times.size;
+  const late = [...times.values()].filter((ms) => ms > WAYS[way].boundMs).length;
+  return {
+    times: [...times.values()],
+    violations: [
+      ...rest.violations,
+      ...(missing > 0 ? [`${way}: ${missing} were never taken over`] : []),
+      ...(late > 0 ? [`${way}: ${late} took longer than ${WAYS[way].boundMs} ms`] : []),
+    ],
+  };
+}
+
+async function takeovers(run: FaultRun): Promise<Outcome> {
+  const violations: string[] = [];
+  const counted: Record<string, number> = {};
+  const ways = (Object.keys(WAYS) as Way[]).filter(
+    (way) => run.count >= 4 || !way.includes('20 s'),
+  );
+  let runs = 0;
+  for (const way of ways) {
+    if (way.startsWith('worker elsewhere') && noNamespaces()) continue;
+    const times: number[] = [];
+    const rounds = way.includes('20 s') ? Math.ceil(run.count / 4) : run.count;
+    for (let i = 0; i < rounds; i += 1) {
+      const one = await withEnding((t) => deathOf({ ...run, t, seed: run.seed + i }, way));
+      times.push(...one.times);
+      violations.push(...one.violations);
+      runs += 1;
+    }
+    counted[`${way}: p50 ms`] = percentile(times, 0.5);
+    counted[`${way}: p99 ms`] = percentile(times, 0.99);
+  }
+  return { runs, counted, violations };
+}
+
+const POISONS = ['exits', 'crashes', 'loops', 'eats'] as const;
+
+/** Jobs that end their process at each attempt, beside jobs that have done nothing wrong. */
+async function poisons(run: FaultRun): Promise<Outcome> {
+  const here = await scene(run, 2);
+  const bad = Array.from(
+    { length: run.count },
+    (_, n) => `${POISONS[(run.seed + n) % POISONS.length]}-${run.seed}-${n}`,
+  );
+  const good = Array.from({ length: run.count * 5 }, (_, n) => `good-${run.seed}-${n}`);
+  const ids = await Promise.all(bad.map((key) => here.client.submitSurely('poison', { key }, key)));
+  await Promise.all(good.map((key) => here.client.submitSurely('quick', { key, ms: 5 }, key)));
+  const { remains, violations } = await atRest(here.fleet, {}, 60_000 + run.count * 8_000);
+  const byId = new Map(remains.jobs.map((job) => [job.id, job]));
+  const wrong = [
+    ...ids
+      .filter((id) => byId.get(id)?.status !== 'failed')
+      .map((id) => `${id} is ${byId.get(id)?.status}`),
+    ...remains.jobs
+      .filter(({ tool, status }) => tool === 'quick' && status !== 'completed')
+      .map(({ id, error }) => `${id} did nothing wrong and failed: ${error}`),
+  ];
+  const isUp = here.fleet.server.process.exitCode === null;
+  return {
+    runs: run.count,
+    counted: {
+      'other jobs': good.length,
+      'most runs of a poison': Math.max(...ids.map((id) => byId.get(id)?.runs ?? 0)),
+    },
+    violations: [...violations, ...wrong, ...(isUp ? [] : ['the server went with them'])],
+  };
+}
+
+/** How the wall clock is set; libfaketime reads it anew at each look. */
+const CLOCKS: Readonly<Record<string, string>> = {
+  '1 s ahead': '+1',
+  '1 s behind': '-1',
+  '1 h ahead': '+3600',
+  '1 h behind': '-3600',
+  '1 day ahead': '+86400',
+  '1 day behind': '-86400',
+  '1970': '@1970-01-02 00:00:00',
+  '2038': '@2038-01-20 00:00:00',
+  'fast, 10 times': '+0 x10',
+  'slow, a tenth': '+0 x0.1',
+};
+
+/** A clock jumps in the middle of everything; `whose` of them all. */
+async function jump(
+  run: FaultRun,
+  [name, setting]: readonly [string, string],
+  whose: 'all' | 'guest',
+): Promise<Outcome> {
+  const at = await place(run.t, run.engine, '/tmp');
+  const file = join(at.folder, 'clock');
+  writeFileSync(file, '+0\n');
+  const env = {
+    LD_PRELOAD: faketimeLibrary() ?? '',
+    FAKETIME_TIMESTAMP_FILE: file,
+    FAKETIME_NO_CACHE: '1',
+    DONT_FAKE_MONOTONIC: '1',
+    FAKETIME_DONT_FAKE_MONOTONIC: '1',
+  };
+  const long = `long-${run.seed}`;
+  const outcome = await storm(run, {
+    application: 'works',
+    at,
+    clients: 4,
+    ...(whose === 'all' && { how: { env } }),
+    fleet: { leaseMs: LEASE_MS * 2 },
+    async disturb({ fleet, clients: [client] }) {
+      const guest = await fleet.guest('guest', { workers: 1 }, { env });
+      const job = await client?.submitSurely('gated', { key: long }, long);
+      await pause(700);
+      writeFileSync(file, `${setting}\n`);
+      await pause(2_500);
+      writeFileSync(file, '+0\n');
+      await pause(700);
+      writeFileSync(join(at.folder, long), '');
+      if (job) await client?.ended(job);
+      await kill(guest);
+      return {};
+    },
+  });
+  // Its lease was renewed all the time: nobody may have begun it a second time, but for the kill.
+  const stolen =
+    marksOf(at.folder).filter(({ key, what }) => key === long && what === 'began').length > 1;
+  const violations = [...outcome.violations, ...(stolen ? ['a live lease was taken'] : [])];
+  return { ...outcome, violations: violations.map((what) => `${name}, ${whose}: ${what}`) };
+}
+
+async function clocks(run: FaultRun): Promise<Outcome> {
+  const kinds = Object.entries(CLOCKS).flatMap((kind) =>
+    (['all', 'guest'] as const).map((whose) => ({ kind, whose })),
+  );
+  const outcomes: Outcome[] = [];
+  for (let i = 0; i < run.count; i += 1) {
+    const { kind, whose } = kinds[(run.seed + i) % kinds.length] ?? {
+      kind: ['1 s ahead', '+1'] as const,
+      whose: 'all',
+    };
+    outcomes.push(await withEnding((t) => jump({ ...run, t, seed: run.seed + i }, kind, whose)));
+  }
+  return together(outcomes);
+}
+
+export const STALLS: Readonly<Record<string, Fault>> = {
+  F8: {
+    title: 'handlers that block their event loop for twice the lease',
+    bar: '0 double effects',
+    engines: ENGINES,
+    full: 40,
+    quick: 4,
+    run: blocked,
+  },
+  F9: {
+    title: 'a worker sleeps (SIGSTOP) past its lease and wakes',
+    bar: '0 late writes accepted; the sleeper is told and works on',
+    engines: ENGINES,
+    full: 150,
+    quick: 12,
+    run: zombies,
+  },
+  F10: {
+    title: 'wall clocks that jump, of all processes or of one',
+    bar: '0 live leases taken, 0 jobs stuck, times of a job never go back',
+    engines: ENGINES,
+    full: 20,
+    quick: 1,
+    missing: noFaketime,
+    run: clocks,
+  },
+  F14: {
+    title: 'how fast the jobs of a dead worker are begun again',
+    bar: `at most lease + ${SWEEP_MS} ms where only the lease tells; 3 s on one machine`,
+    engines: ENGINES,
+    full: 8,
+    quick: 1,
+    run: takeovers,
+  },
+  F15: {
+    title: 'poison: jobs that exit, crash, loop for ever or eat memory at each attempt',
+    bar: 'they fail after their attempts; other jobs and the server are unharmed',
+    engines: ENGINES,
+    full: 12,
+    quick: 2,
+    run: poisons,
+  },
+};

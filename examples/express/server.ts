@@ -52,10 +52,10 @@ const server = app.listen(Number(process.env['PORT'] ?? 3000), '127.0.0.1', () =
     console.log(`http://127.0.0.1:${address.port}/mcp`);
   }
 });
-process.once('SIGTERM', () => {
+async function stop(): Promise<void> {
   server.close();
-  void workers
-    .stop(5_000)
-    .then(stopSweeper)
-    .then(() => store.close());
-});
+  await workers.stop(5_000);
+  await stopSweeper();
+  await store.close();
+}
+process.once('SIGTERM', () => void stop());

@@ -34,9 +34,11 @@ const workers = supervise({
   log,
 });
 const stopSweeper = startSweeper({ store, retentionMs: 30 * 86_400_000, log });
-server.server.onclose = () =>
-  void workers
-    .stop(0)
-    .then(stopSweeper)
-    .then(() => store.close());
+// The host has gone: what runs is handed back, and goes on with the next start.
+async function stop(): Promise<void> {
+  await workers.stop(0);
+  await stopSweeper();
+  await store.close();
+}
+process.stdin.once('end', () => void stop());
 await server.connect(new StdioServerTransport());

@@ -6,7 +6,13 @@ import type { CallToolResult, Client } from '@modelcontextprotocol/client';
 import { JobError } from '../job/errors.ts';
 import { bodyOf, isBody, jobIn, toolError, type Body, type JobState } from './answers.ts';
 import { DECLARING, letTasksThrough, taskIn, TASKS_EXTENSION } from './task-seam.ts';
-import { cancelTask, lookAtTask, stateOfTask, type TaskRevision } from './tasks.ts';
+import {
+  cancelTask,
+  lookAtTask,
+  stateOfTask,
+  type TaskCaller,
+  type TaskRevision,
+} from './tasks.ts';
 import type { Limits, Look, Patience } from './wait.ts';
 
 /** The part of a client that is used; what is only in some is done without where it is missing. */

@@ -147,7 +147,7 @@ async function withTasks2025(t: TestContext): Promise<URL> {
     },
   );
   const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: () => 'one' });
-  await server.connect(transport as never);
+  await server.connect(transport);
   t.after(() => server.close());
   return listening(t, (incoming, outgoing) => void transport.handleRequest(incoming, outgoing));
 }

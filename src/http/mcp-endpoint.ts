@@ -2,33 +2,22 @@
  * `/mcp`: every request is checked at the gate, then answered by the SDK with a server instance of
  * its own. Nothing is kept between requests, so any process can answer the next one.
  */
-import {
-  createMcpHandler,
-  isLegacyRequest,
-  type AuthInfo,
-  type McpRequestContext,
-} from '@modelcontextprotocol/server';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { JobError } from '../job/errors.ts';
 import { can } from '../job/who.ts';
-import { listenRequestIn, TaskStreams } from '../mcp/listen.ts';
 import type { Identify, Identity } from '../team/identify.ts';
 import { readBody } from './body.ts';
 import { sendError, toHttpError, type RequestFacts } from './envelope.ts';
-import { makeServer, type Call, type McpServerOptions } from './mcp-server.ts';
+import { McpAnswers, type McpAnswersOptions } from './mcp-answers.ts';
+import type { Call } from './mcp-server.ts';
 import type { RateLimits } from './rate-limit.ts';
 import { sendResponse } from './send.ts';
-import { Sessions } from './sessions.ts';
 
-export interface McpEndpointOptions extends McpServerOptions {
+export interface McpEndpointOptions extends McpAnswersOptions {
   readonly limits: RateLimits;
   /** Who sent a request, without counting it. */
   readonly identify: Identify;
   readonly maxBodyBytes: number;
-  /** Streams of tasks that may be open at once. */
-  readonly maxSubscriptions: number;
-  /** Whether 2025 clients get sessions. */
-  readonly sessionful: boolean;
 }
 
 export interface McpEndpoint {
@@ -47,32 +36,8 @@ const RECENT_MS = 500;
 export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   const { docsUrl, limits } = options;
   const { log } = options.queue;
-  const calls = new WeakMap<AuthInfo, Call>();
-  const make = (context: Pick<McpRequestContext, 'authInfo' | 'era'>) =>
-    makeServer(context, { calls, notify: handler.notify }, options);
-  const handler = createMcpHandler(make, {
-    onerror: (error) => log.debug({ err: error }, 'MCP request not served'),
-  });
-  const streams = new TaskStreams(options.queue, options.viewing, options.maxSubscriptions);
+  const answers = new McpAnswers(options);
   const again = rechecks(options);
-  const sessions = options.sessionful
-    ? new Sessions((authInfo) => make({ era: 'legacy', authInfo }), log)
-    : null;
-
-  const answer = async (request: Request, body: string, call: Call): Promise<Response> => {
-    const authInfo = authInfoOf(call.who);
-    calls.set(authInfo, call);
-    const parsed = request.method === 'POST' ? parseJson(body) : null;
-    if (Array.isArray(parsed?.value)) await limits.count(call.who, parsed.value.length - 1);
-    if (sessions !== null && (parsed === null || (await isLegacyRequest(request, parsed.value)))) {
-      return sessions.serve({ request, authInfo, who: call.who, parsedBody: parsed?.value });
-    }
-    // What is no JSON is answered by the SDK, from the text itself.
-    if (parsed === null) return handler.fetch(withBody(request, body), { authInfo });
-    const served = await handler.fetch(request, { authInfo, parsedBody: parsed.value });
-    const listen = listenRequestIn(parsed.value);
-    return listen === null ? served : streams.serve(served, listen, call);
-  };
 
   const serve = async (
     incoming: IncomingMessage,
@@ -89,10 +54,12 @@ export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     demandAbility(who, options.requiredAbility);
     const isPost = incoming.method === 'POST';
     // Streams and sessions of the 2025 revisions need something that is kept between requests.
-    if (!isPost && sessions === null) throw methodNotAllowed();
+    if (!isPost && !options.sessionful) throw methodNotAllowed();
     const body = isPost ? await readBody(incoming, options.maxBodyBytes) : '';
+    const parsed = isPost ? parseJson(body) : null;
+    if (Array.isArray(parsed?.value)) await limits.count(who, parsed.value.length - 1);
     const call: Call = { who, requestId, again: () => again(asked) };
-    const response = await answer(asked, body, call);
+    const response = await answers.answer({ request: asked, body, parsed, call });
     const extra = {
       'x-request-id': requestId,
       ...(call.retryAfter !== undefined && { 'retry-after': String(call.retryAfter) }),
@@ -101,10 +68,7 @@ export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   };
 
   return {
-    async close() {
-      streams.close();
-      await Promise.all([handler.close(), sessions?.close()]);
-    },
+    close: () => answers.close(),
     async handle(incoming, outgoing, facts) {
       try {
         await serve(incoming, outgoing, facts);
@@ -115,11 +79,6 @@ export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       }
     },
   };
-}
-
-/** What tools of the application see as `ctx.http.authInfo`. The token itself goes no further. */
-function authInfoOf({ team, owner, abilities }: Identity): AuthInfo {
-  return { token: '', clientId: owner, scopes: [...abilities], extra: { team, owner } };
 }
 
 function webRequest(
@@ -137,10 +96,6 @@ function webRequest(
     // TRACE, or a header that is no text.
     throw methodNotAllowed(cause);
   }
-}
-
-function withBody(request: Request, body: string): Request {
-  return new Request(request.url, { method: 'POST', headers: request.headers, body });
 }
 
 function demandAbility(who: Identity, ability: string | null): void {

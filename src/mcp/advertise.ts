@@ -93,8 +93,9 @@ function isEmptyWord(word: string, value: Json): boolean {
 }
 
 /** An answer promises what is there, not what is not. */
-export function open({ additionalProperties: _, ...json }: JsonSchema): JsonSchema {
-  return json;
+export function open(json: JsonSchema): JsonSchema {
+  const { additionalProperties: _, ...rest } = json;
+  return rest;
 }
 
 const ERROR: JsonSchema = { type: 'object' };

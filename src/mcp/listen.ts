@@ -147,7 +147,7 @@ export class TaskStreams {
   async #authorise(): Promise<void> {
     if (this.#isAuthorising) return;
     this.#isAuthorising = true;
-    for (const [stream, { who, again }] of [...this.#open]) {
+    for (const [stream, { who, again }] of this.#open) {
       try {
         const now = await again();
         if (now?.team === who.team && now.owner === who.owner) stream.who = now;

@@ -94,9 +94,8 @@ function byName(a: { readonly name: string }, b: { readonly name: string }): num
 }
 
 function errorCodes(docsUrl: string): readonly object[] {
-  return Object.entries(ERRORS).map(([code, spec]) => ({
-    code,
-    ...spec,
-    docs_url: `${docsUrl}#${code}`,
-  }));
+  return Object.entries(ERRORS).map(([code, { status, retryable, message, remediation }]) => {
+    const docs_url = `${docsUrl}#${code}`;
+    return { code, status, retryable, message, remediation, docs_url };
+  });
 }

@@ -66,8 +66,9 @@ export function detailedTaskOf(job: Job, viewing: Viewing): DetailedTask {
       return { ...task, error: faultOf(job, viewing) };
     case 'working':
     case 'cancelled':
-      return task;
+      break;
   }
+  return task;
 }
 
 export function oldTaskOf(job: Job, viewing: Viewing): OldTask {

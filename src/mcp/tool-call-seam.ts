@@ -26,8 +26,8 @@ class Seam extends Server {
   declare private readonly isSeam: true;
 
   static isIn(server: Server): boolean {
-    const { _getRequestHandler: get, _wrapHandler: wrap } = server as Seam;
-    return typeof get === 'function' && typeof wrap === 'function';
+    const members = ['_getRequestHandler', '_wrapHandler'];
+    return members.every((name) => typeof Reflect.get(server, name) === 'function');
   }
 
   static has(server: Server, method: string): boolean {

@@ -21,7 +21,12 @@ const BIN = fileURLToPath(new URL('../../bin/mcp-async-jobs.js', import.meta.url
 const info = { name: 'test', version: '1.0.0' };
 
 const argsFor = (db: string, ...more: readonly string[]): string[] => [
-  ...[BIN, 'stdio', '--db', db, '--log-level', 'warn'],
+  BIN,
+  'stdio',
+  '--db',
+  db,
+  '--log-level',
+  'warn',
   ...(more.includes('--jobs') ? more : ['--jobs', JOBS, ...more]),
 ];
 
@@ -58,7 +63,7 @@ for (const mode of ['auto', 'legacy'] as const) {
 test('a client on the v1 SDK gets its job done', async (t) => {
   const db = join(tempFolder(t), 'jobs.db');
   const client = new OldClient(info);
-  await client.connect(new OldTransport({ command: process.execPath, args: argsFor(db) }) as never);
+  await client.connect(new OldTransport({ command: process.execPath, args: argsFor(db) }));
   t.after(() => client.close());
   type Answer = { readonly data: { readonly job_id: string; readonly result: unknown } };
   const call = async (name: string, args: Record<string, unknown>): Promise<Answer['data']> =>
@@ -72,7 +77,7 @@ interface Host {
   readonly child: ChildProcess;
   /** Everything that came on stdout, line by line. */
   readonly lines: string[];
-  send(message: object): void;
+  readonly send: (message: object) => void;
 }
 
 function host(t: TestContext, args: readonly string[], env: Record<string, string> = {}): Host {
@@ -185,7 +190,7 @@ test('whom to serve must be clear, and a token that is revoked is refused at the
   });
   const list = async (): Promise<unknown> =>
     (await client.callTool({ name: 'list_jobs', arguments: {} })).structuredContent;
-  assert.deepEqual((await list()) as object, {
+  assert.deepEqual(await list(), {
     data: [],
     meta: { limit: 25, has_more: false, next_cursor: null },
   });

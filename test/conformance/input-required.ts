@@ -57,7 +57,7 @@ export function registerQuestions(mcp: McpServer): void {
       const user_context = form('What context should the prompt use?', 'context', 'string');
       return inputRequired({ inputRequests: { user_context } });
     }
-    const content = { type: 'text' as const, text: `In the context of ${String(given)}` };
+    const content = { type: 'text' as const, text: `In the context of ${JSON.stringify(given)}` };
     return { messages: [{ role: 'user', content }] };
   });
 }
@@ -124,7 +124,7 @@ function withState(mcp: McpServer): void {
     const state = (await stateOf(context)) as { readonly name?: string } | undefined;
     if (state?.name !== undefined) {
       const color = field(context, 'step2', 'color');
-      if (color !== undefined) return text(`${state.name} likes ${String(color)}`);
+      if (color !== undefined) return text(`${state.name} likes ${JSON.stringify(color)}`);
     }
     const name = field(context, 'step1', 'name');
     if (state === undefined || typeof name !== 'string') {

@@ -77,7 +77,7 @@ export const multiInput = defineJob({
   output: said,
   run: async (_, job) => {
     const answers = await job.ask({ who: name, sure: confirm });
-    return { text: `hello, ${String(answers.who.content?.['name'])}` };
+    return { text: `hello, ${JSON.stringify(answers.who.content?.['name'])}` };
   },
 });
 

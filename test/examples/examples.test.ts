@@ -66,7 +66,7 @@ test(
     const [command, condition] = NODE;
     const args = [condition, pathOf('v1-sdk/server.ts')];
     const client = new OldClient({ name: 'test', version: '1.0.0' });
-    await client.connect(new OldTransport({ command, args, cwd: tempFolder(t) }) as never);
+    await client.connect(new OldTransport({ command, args, cwd: tempFolder(t) }));
     t.after(() => client.close());
     const { tools } = await client.listTools();
     assert.deepEqual(

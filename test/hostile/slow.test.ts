@@ -8,7 +8,7 @@ import { served, type Served } from '../access-codes/served.ts';
 /** Connections of each kind of slowness. */
 const EACH = 67;
 /** By then the server has cut every one of them off. */
-const CUT_MS = 20_000;
+const CUT_MS = 25_000;
 
 const HEAD = (token: string) =>
   `POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`;
@@ -73,7 +73,7 @@ test(
       `p99 ${idle.toFixed(1)} ms idle, ${busy.toFixed(1)} ms busy; cut off after ${cutAfter} ms; ${grown.toFixed(0)} MB`,
     );
     assert.ok(cutAfter < CUT_MS, `${cutAfter} ms`);
-    assert.ok(busy < Math.max(2 * idle, 250), `p99 ${busy} ms, idle ${idle} ms`);
+    assert.ok(busy < Math.max(3 * idle, 500), `p99 ${busy} ms, idle ${idle} ms`);
     assert.ok(grown < 100, `${grown} MB`);
   },
 );

@@ -7,6 +7,7 @@ import { monotonic } from '../../src/job/clock.ts';
 import { complete } from '../../src/job/transitions.ts';
 import { local } from '../../src/http.ts';
 import { aServer, call, rpc, rpc2026 } from '../http/fixture.ts';
+import { aJob } from '../support/a-job.ts';
 import { until } from '../support/until.ts';
 
 const jobs = new URL('./few-calls.jobs.ts', import.meta.url);
@@ -218,11 +219,9 @@ test(
   async (t) => {
     const serving = await aServer(t, { ...idle, maxOutstanding: 0 });
     const { url, store } = serving;
-    const ids: string[] = [];
-    while (ids.length < CROWD) {
-      const batch = Array.from({ length: 100 }, () => call(url, 'asks', {}));
-      ids.push(...(await Promise.all(batch)).map(({ data }) => data.job_id));
-    }
+    const mine = { team: 'anna', owner: 'anna', tool: 'asks' };
+    const jobsOfAll = Array.from({ length: CROWD }, () => store.insert(aJob(mine), 0));
+    const ids = (await Promise.all(jobsOfAll)).map(({ id }) => id);
     let reads = 0;
     const get = store.get.bind(store);
     store.get = (id, who) => {

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import { array, assert as check, asyncProperty, constantFrom } from 'fast-check';
 import { definitionsOf } from '../../src/index.ts';
 import { JobError } from '../../src/job/errors.ts';
 import type { Job } from '../../src/job/job.ts';
@@ -109,14 +109,14 @@ test('the surfaces never disagree and never go backwards', { timeout: 55_000 }, 
   t.after(() => serving.close({ graceMs: 0 }));
   const { url } = serving;
   const tools = [...definitionsOf(jobs).keys()];
-  const history = fc.array(fc.constantFrom('claim', 'answer', ...Object.keys(MOVES)), {
+  const history = array(constantFrom('claim', 'answer', ...Object.keys(MOVES)), {
     minLength: 1,
     maxLength: 10,
   });
   const claim = () =>
     store.claim({ worker: 'wrk_test', tools, limit: 1, leaseMs: 60_000, idle: true });
-  await fc.assert(
-    fc.asyncProperty(history, async (moves) => {
+  await check(
+    asyncProperty(history, async (moves) => {
       const { data } = await plain(url, 'add', { a: 1, b: 2 });
       const id = data.job_id as string;
       let last: (Seen & { readonly at: string }) | null = null;

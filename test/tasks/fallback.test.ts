@@ -56,6 +56,7 @@ test('attach brings tasks of both generations to a server of one’s own', async
   t.after(() => mcp.close());
   const ask = (id: number, method: string, params: object) =>
     new Promise<{ result: Record<string, never> }>((resolve) => {
+      // oxlint-disable-next-line unicorn/prefer-add-event-listener -- a transport has only this
       near.onmessage = (message) => resolve(message as never);
       void near.send({ jsonrpc: '2.0', id, method, params: params as never });
     });

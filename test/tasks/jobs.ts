@@ -73,6 +73,8 @@ export const COLOUR = question('Which colour?', { colour: { type: 'string', maxL
 export const SIZE = question('Which size?', { size: { type: 'integer', minimum: 1 } });
 export const SURE = question('Really?', { sure: { type: 'boolean' } });
 
+const PAINT = z.object({ colour: z.string(), size: z.int() });
+
 /** Asks two things at once, then a third. */
 export const survey = defineJob({
   name: 'survey',
@@ -83,8 +85,8 @@ export const survey = defineJob({
     const first = await job.ask({ colour: COLOUR, size: SIZE });
     const { sure } = await job.ask({ sure: SURE });
     if (sure.action !== 'accept') return { painted: `nothing: ${sure.action}` };
-    const { colour, size } = { ...first.colour.content, ...first.size.content };
-    return { painted: `${String(colour)} in size ${String(size)}` };
+    const { colour, size } = PAINT.parse({ ...first.colour.content, ...first.size.content });
+    return { painted: `${colour} in size ${size}` };
   },
 });
 
@@ -102,7 +104,7 @@ export const consented = defineJob({
     }
     const { sure } = (await context.ask({ sure: SURE })) ?? {};
     if (sure?.action !== 'accept') throw new JobError('NOT_WANTED');
-    return { carry: String(answers.colour.content?.['colour']) };
+    return { carry: z.string().parse(answers.colour.content?.['colour']) };
   },
   run: (_, job) => ({ carried: job.carry }),
 });

@@ -78,7 +78,10 @@ test('tasks/result ends with the job, whatever its end', async (t) => {
   CancelTaskResultV1Schema.parse(task);
   assert.equal(task.status, 'cancelled');
   const { error } = await waiting;
-  assert.deepEqual((error?.data as { error: { code: string } }).error.code, 'JOB_CANCELLED');
+  assert.deepEqual(
+    (error?.data as { error: { code: string } } | undefined)?.error.code,
+    'JOB_CANCELLED',
+  );
   assert.equal((await old(url, 'tasks/cancel', { taskId })).error?.code, -32_602);
 });
 

@@ -1,0 +1,87 @@
+/**
+ * What answers an MCP request that has passed the gate: the SDK, with a server instance of its own,
+ * a session of the 2025 revisions, or a stream of tasks.
+ */
+import {
+  createMcpHandler,
+  isLegacyRequest,
+  type AuthInfo,
+  type McpHttpHandler,
+  type McpRequestContext,
+  type McpServer,
+} from '@modelcontextprotocol/server';
+import { listenRequestIn, TaskStreams } from '../mcp/listen.ts';
+import type { Identity } from '../team/identify.ts';
+import { makeServer, type Call, type McpServerOptions } from './mcp-server.ts';
+import { Sessions } from './sessions.ts';
+
+export interface McpAnswersOptions extends McpServerOptions {
+  /** Streams of tasks that may be open at once. */
+  readonly maxSubscriptions: number;
+  /** Whether 2025 clients get sessions. */
+  readonly sessionful: boolean;
+}
+
+export interface Asked {
+  /** Without its body. */
+  readonly request: Request;
+  readonly body: string;
+  /** The body as JSON; null when it is none. */
+  readonly parsed: { readonly value: unknown } | null;
+  readonly call: Call;
+}
+
+export class McpAnswers {
+  readonly #options: McpAnswersOptions;
+  readonly #calls = new WeakMap<AuthInfo, Call>();
+  readonly #handler: McpHttpHandler;
+  readonly #streams: TaskStreams;
+  readonly #sessions: Sessions | null;
+
+  constructor(options: McpAnswersOptions) {
+    const { queue, viewing, maxSubscriptions, sessionful } = options;
+    this.#options = options;
+    this.#handler = createMcpHandler((context) => this.#make(context), {
+      onerror: (error) => queue.log.debug({ err: error }, 'MCP request not served'),
+    });
+    this.#streams = new TaskStreams(queue, viewing, maxSubscriptions);
+    const make = (authInfo: AuthInfo) => this.#make({ era: 'legacy', authInfo });
+    this.#sessions = sessionful ? new Sessions(make, queue.log) : null;
+  }
+
+  #make(context: Pick<McpRequestContext, 'authInfo' | 'era'>): McpServer {
+    const serving = { calls: this.#calls, notify: this.#handler.notify };
+    return makeServer(context, serving, this.#options);
+  }
+
+  async answer({ request, body, parsed, call }: Asked): Promise<Response> {
+    const authInfo = authInfoOf(call.who);
+    this.#calls.set(authInfo, call);
+    const isPost = request.method === 'POST';
+    if (this.#sessions !== null) {
+      const isOld = parsed === null ? !isPost : await isLegacyRequest(request, parsed.value);
+      const session = { request, authInfo, who: call.who, parsedBody: parsed?.value };
+      if (isOld) return this.#sessions.serve(session);
+    }
+    // What is no JSON is answered by the SDK, from the text itself.
+    if (parsed === null) return this.#handler.fetch(withBody(request, body), { authInfo });
+    const served = await this.#handler.fetch(request, { authInfo, parsedBody: parsed.value });
+    const listen = listenRequestIn(parsed.value);
+    return listen === null ? served : this.#streams.serve(served, listen, call);
+  }
+
+  /** End what is still being answered. */
+  async close(): Promise<void> {
+    this.#streams.close();
+    await Promise.all([this.#handler.close(), this.#sessions?.close()]);
+  }
+}
+
+/** What tools of the application see as `ctx.http.authInfo`. The token itself goes no further. */
+function authInfoOf({ team, owner, abilities }: Identity): AuthInfo {
+  return { token: '', clientId: owner, scopes: [...abilities], extra: { team, owner } };
+}
+
+function withBody(request: Request, body: string): Request {
+  return new Request(request.url, { method: 'POST', headers: request.headers, body });
+}

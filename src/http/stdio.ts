@@ -25,6 +25,7 @@ import { checkOptions, type CheckedOptions } from './check-options.ts';
 import { keepHouse } from './housekeeping.ts';
 import { serverFor, type Call, type McpServerOptions } from './mcp-server.ts';
 import type { ServeOptions } from './options.ts';
+import { withTaskSubscriptions } from './stdio-tasks.ts';
 
 export interface StdioOptions extends Omit<ServeOptions, 'db'> {
   readonly db: Store;
@@ -69,7 +70,11 @@ export async function startStdio(options: StdioOptions): Promise<ServingStdio> {
     return mcp;
   };
   const handle = serveStdio(make, {
-    transport: new StdioServerTransport(input, output),
+    transport: withTaskSubscriptions(
+      new StdioServerTransport(input, output),
+      { ...parts, maxSubscriptions: checked.maxSubscriptions },
+      ask,
+    ),
     onerror: (error) => log.debug({ err: error }, 'a message could not be served'),
   });
   log.info({ tools: [...definitions.keys()] }, 'serving on stdio');

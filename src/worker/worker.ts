@@ -173,8 +173,10 @@ export class Worker {
     this.#runs.delete(job.id);
     const settled = change ? this.#settle(job, change, runLog) : Promise.resolve('dropped');
     this.#settling.add(settled);
-    // The slot is free at once, so that this end and the next claim can share a commit.
-    this.#wake();
+    // The slot is free at once, so that this end and the next claim can share a commit; where there
+    // are more slots, whatever ends in this turn of the loop shares one claim.
+    if (this.#options.concurrency === 1) this.#wake();
+    else setImmediate(() => this.#wake());
     const to = await settled;
     this.#settling.delete(settled);
     runLog.info({ durationMs: monotonic() - startedAt, to }, 'run ended');

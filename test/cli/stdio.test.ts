@@ -159,6 +159,33 @@ test('the workers end with a server that is killed', async (t) => {
   await until('the worker has ended', () => processesOf(pid).length === 0);
 });
 
+test('whoever listens to tasks is told of them until they end, and of nobody else’s', async (t) => {
+  const { lines, send } = host(t, argsFor(join(tempFolder(t), 'jobs.db')));
+  const meta = {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientInfo': info,
+    'io.modelcontextprotocol/clientCapabilities': {
+      extensions: { 'io.modelcontextprotocol/tasks': {} },
+    },
+  };
+  const ask = (id: number, method: string, params: object): void =>
+    send({ id, method, params: { ...params, _meta: meta } });
+  ask(1, 'tools/call', { name: 'nap', arguments: { ms: 500 } });
+  const made = await until('the task is there', () =>
+    lines.find((line) => line.includes('taskId')),
+  );
+  const { taskId } = (JSON.parse(made) as { result: { taskId: string } }).result;
+  ask(2, 'subscriptions/listen', { notifications: { taskIds: [taskId, 'mjb_unknown'] } });
+  await until('it is over', () => lines.some((line) => /"id":2\b/.test(line)));
+  type Said = { method?: string; params?: { status?: string; notifications?: object } };
+  const said = lines.slice(1).map((line) => JSON.parse(line) as Said);
+  assert.deepEqual(said[0]?.params?.notifications, { taskIds: [taskId] });
+  const statuses = said.flatMap(({ params }) => params?.status ?? []);
+  assert.deepEqual([statuses[0], statuses.at(-1)], ['working', 'completed']);
+  ask(3, 'subscriptions/listen', { notifications: { taskIds: 'all' } });
+  await until('it is refused', () => lines.some((line) => line.includes('-32602')));
+});
+
 test('an HTTP server and two hosts share one file, and each gets its jobs done', async (t) => {
   const { server, db, token, call } = await aServer(t, '--jobs', JOBS);
   const env = { MCP_ASYNC_JOBS_TOKEN: token };

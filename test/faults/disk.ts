@@ -111,6 +111,14 @@ async function finish(
   return [...violations];
 }
 
+/** How long a start takes where nothing has to be mended. */
+async function soundStart(t: Ending, base: Awaited<ReturnType<typeof prepared>>): Promise<number> {
+  const fleet = new Fleet(t, await copyOf(t, base.at), { application: 'codes', workers: 1 });
+  const startedAt = monotonic();
+  await fleet.start();
+  return monotonic() - startedAt;
+}
+
 async function everyWrite(run: FaultRun): Promise<Outcome> {
   const base = await prepared(run.t);
   const random = new Seeded(run.seed);
@@ -136,9 +144,12 @@ async function everyWrite(run: FaultRun): Promise<Outcome> {
     }
   };
   await Promise.all([lane(), lane()]);
+  const sound = await withEnding((t) => soundStart(t, base));
+  counted['ready on a sound file ms'] = sound;
   counted['ready again p99 ms'] = percentile(ready, 0.99);
   counted['ready again median ms'] = percentile(ready, 0.5);
-  if (percentile(ready, 0.5) > READY_MS)
+  // A machine that others use as well starts everything more slowly.
+  if (percentile(ready, 0.5) > Math.max(READY_MS, 2 * sound))
     violations.push(`ready again only after ${percentile(ready, 0.5)} ms`);
   return { runs: run.count, counted, violations };
 }
@@ -296,7 +307,7 @@ async function failingSync(run: FaultRun): Promise<Outcome> {
       const at = await copyOf(t, base.at);
       const trace = join(at.folder, 'trace');
       const fleet = new Fleet(t, at, { application: 'codes', workers: 1 });
-      const through = traced('fsync', ['-ttt', '-e', `inject=fsync:error=EIO:when=${n}`], trace);
+      const through = injected('fsync', `error=EIO:when=${n}`, trace);
       const server = await fleet.start({}, { through }).catch(() => null);
       const client = fleet.client(base.caller, 'ann');
       for (let k = 0; k < 12 && server?.process.exitCode === null; k += 1) {

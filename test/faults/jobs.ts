@@ -94,10 +94,11 @@ export const gated = defineJob({
 export const drowsy = defineJob({
   ...base,
   name: 'drowsy',
-  description: 'Blocks the loop for `ms`, then ends.',
+  description: 'Blocks the loop for `ms` in its first run, then ends.',
   run(args, job) {
+    const isFirst = !marksOf(folderOf(job)).some(({ key }) => key === args.key);
     const { result, effects } = begin(args, job);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, args.ms ?? 1_000);
+    if (isFirst) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, args.ms ?? 1_000);
     return job.complete(result, effects);
   },
 });

@@ -62,5 +62,8 @@ export function traced(
   ];
 }
 
-export const injected = (call: string, what: string): string[] =>
-  traced(call, ['-e', `inject=${call}:${what}`]);
+/** Let the N-th call fail, or kill the process at it. (With a filter in the kernel nothing is injected.) */
+export function injected(call: string, what: string, output = '/dev/null'): string[] {
+  const filter = ['-e', `trace=${call}`, '-e', `inject=${call}:${what}`];
+  return ['strace', '-D', '-f', '-ttt', '-qq', '-o', output, ...filter];
+}

@@ -139,10 +139,10 @@ test('changes that another process makes are told too', async (t) => {
   const taskId = await submitted(url, 'survey');
   await taskThatIs(url, taskId, 'input_required');
   const { frames } = await listen(t, url, { taskIds: [taskId] });
-  await until('the snapshot is there', () => frames.length === 2);
+  await until('the snapshot is there', () => frames.length >= 2);
   const who = { team: 'anna', owner: 'anna', abilities: ['*'] };
   await other.answer(taskId, who, { colour: { action: 'decline' } });
-  await until('the change is told', () => frames.length === 3);
+  await until('the change is told', () => frames.length >= 3);
   assert.deepEqual(Object.keys(frames[2].params.inputRequests), ['size']);
 });
 
@@ -170,7 +170,7 @@ test('what the SDK sends of its own goes through, beside the tasks', async (t) =
   });
   const taskId = await submitted(url, 'nap', { ms: 60_000 });
   const { frames } = await listen(t, url, { taskIds: [taskId], toolsListChanged: true });
-  await until('the snapshot is there', () => frames.length === 2);
+  await until('the snapshot is there', () => frames.length >= 2);
   assert.deepEqual(frames[0].params.notifications, { toolsListChanged: true, taskIds: [taskId] });
   await modern(url, 'tools/call', { name: 'change', arguments: {} });
   await until('the change is told', () =>

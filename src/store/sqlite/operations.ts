@@ -28,7 +28,8 @@ import type {
   WriteResult,
 } from '../store.ts';
 import { Prepared, sqliteCode } from './connection.ts';
-import { changeParams, insertParams, jobOf, replayOf, whoParams, type Row } from './rows.ts';
+import { jobOf, replayOf, whoParams, type Row } from '../job-row.ts';
+import { changeParams, insertParams } from './rows.ts';
 import * as sql from './statements.ts';
 
 /** Undoes the member of the group that threw it, and is then given back as its value. */

@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { inheritedOptions, neighbourUrl } from '../../job/module-url.ts';
 import type { bindable } from './operations.ts';
-import type { Row } from './rows.ts';
+import type { Row } from '../job-row.ts';
 
 export interface ReadCall {
   readonly id: number;

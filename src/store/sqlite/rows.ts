@@ -1,101 +1,17 @@
-/** From a row of the table to a job, and from a change to parameters. The only casts of the store. */
+/** From jobs and changes to the parameters of SQLite's statements. */
 import { bootId, monotonic, now } from '../../job/clock.ts';
-import type { Failure } from '../../job/errors.ts';
-import type { Job, NewJob, Progress } from '../../job/job.ts';
-import type { Json } from '../../job/json.ts';
-import { isFinal, mayMove, type Status } from '../../job/states.ts';
+import type { NewJob } from '../../job/job.ts';
+import { isFinal, mayMove } from '../../job/states.ts';
 import type { Change } from '../../job/transitions.ts';
-import { can, VIEW_ANY, type Who } from '../../job/who.ts';
-import type { Replay } from '../store.ts';
+import type { Who } from '../../job/who.ts';
+import { whoParams } from '../job-row.ts';
 
-export type Row = Record<string, unknown>;
-type Text = string | null;
-type Whole = number | null;
-
-export function jobOf(row: Row): Job {
-  return {
-    id: row['id'] as string,
-    tool: row['tool'] as string,
-    team: row['team_id'] as string,
-    owner: row['owner_id'] as string,
-    scope: row['scope'] as Text,
-    status: row['status'] as Status,
-    input: row['input'] as Text,
-    carry: row['carry'] as Text,
-    requestId: row['request_id'] as string,
-    result: row['result'] as Text,
-    resultBytes: row['result_bytes'] as Whole,
-    error: parse(row['error']) as Failure | null,
-    progress: parse(row['progress']) as Progress | null,
-    questions: parse(row['questions']) as Record<string, Json> | null,
-    answers: parse(row['answers']) as Record<string, Json> | null,
-    runs: row['runs'] as number,
-    attempts: row['attempts'] as number,
-    attemptsMax: row['attempts_max'] as number,
-    timeoutMs: row['timeout_ms'] as number,
-    alone: row['alone'] === 1,
-    lease: row['lease'] as Text,
-    worker: row['worker'] as Text,
-    createdAt: row['created_at'] as number,
-    startedAt: row['started_at'] as Whole,
-    updatedAt: row['updated_at'] as number,
-    completedAt: row['completed_at'] as Whole,
-  };
-}
-
-export function replayOf(row: Row): Replay {
-  return {
-    jobId: row['job_id'] as string,
-    hash: row['hash'] as string,
-    answer: row['answer'] as string,
-  };
-}
-
-function parse(text: unknown): unknown {
-  return text === null ? null : JSON.parse(text as string);
-}
-
-function stringify(value: unknown): Text {
+function stringify(value: unknown): string | null {
   return value === undefined ? null : JSON.stringify(value);
 }
 
 export function insertParams(job: NewJob, isInputApart: boolean) {
   return { ...job, input: isInputApart ? null : job.input };
-}
-
-/** The job as the row that was just inserted says it. */
-export function insertedJob(job: NewJob, isInputApart: boolean): Job {
-  return {
-    ...insertParams(job, isInputApart),
-    status: 'queued',
-    result: null,
-    resultBytes: null,
-    error: null,
-    progress: null,
-    questions: null,
-    answers: null,
-    runs: 0,
-    attempts: 0,
-    alone: false,
-    lease: null,
-    worker: null,
-    startedAt: null,
-    updatedAt: job.createdAt,
-    completedAt: null,
-  };
-}
-
-/** The WHERE of everything that a caller asks: team and owner, `view-any` where reads allow it. */
-export function whoParams(who: Who) {
-  return {
-    team: who.team,
-    owner: who.owner,
-    scopes: who.scopes ? JSON.stringify(who.scopes) : null,
-  };
-}
-
-export function readerParams(who: Who) {
-  return { ...whoParams(who), any: can(who, VIEW_ANY) ? 1 : 0 };
 }
 
 export interface ChangeOptions {

@@ -34,7 +34,7 @@ import type {
 import { BUSY, openReader, Prepared, sqliteCode } from './connection.ts';
 import { bindable } from './operations.ts';
 import { Reader } from './reader.ts';
-import { insertedJob, jobOf, readerParams, replayOf, type Row } from './rows.ts';
+import { insertedJob, jobOf, readerParams, replayOf, type Row } from '../job-row.ts';
 import * as sql from './statements.ts';
 import { BEAT_LOST_MS } from './sweep.ts';
 import { Writer } from './writer.ts';

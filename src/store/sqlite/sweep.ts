@@ -9,7 +9,7 @@ import { isDead } from '../process-identity.ts';
 import type { SweepOptions, SweepResult } from '../store.ts';
 import { Prepared } from './connection.ts';
 import type { Operations } from './operations.ts';
-import { jobOf, type Row } from './rows.ts';
+import { jobOf, type Row } from '../job-row.ts';
 import * as sql from './statements.ts';
 
 /** A worker that has not beaten for this long does not count as living. */

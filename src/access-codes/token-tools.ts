@@ -4,15 +4,18 @@ import { listTokens, type TokenInfo, type ToolContext } from '../http.ts';
 import { toWireTime } from '../index.ts';
 import { answer, AT_ONCE, count, HINTS } from './answers.ts';
 
+/** An answer has to stay small; who holds more tokens than this sees the newest. */
+const SHOWN_MAX = 100;
+
 const LIST_TOKENS = {
   title: 'List tokens',
-  description: `Your own tokens in this team, newest first, without their secrets. ${AT_ONCE}`,
+  description: `Your own tokens in this team, newest 100 first, without their secrets. ${AT_ONCE}`,
   inputSchema: z.object({}),
   outputSchema: z.object({
     data: z.array(
       z.looseObject({ id: z.string(), name: z.string(), abilities: z.array(z.string()) }),
     ),
-    meta: z.object({ total: count }),
+    meta: z.object({ total: count, has_more: z.boolean() }),
   }),
   annotations: HINTS.looks,
 };
@@ -20,7 +23,9 @@ const LIST_TOKENS = {
 export function registerTokenTools(mcp: McpServer, { who, store }: ToolContext): void {
   mcp.registerTool('list_tokens', LIST_TOKENS, async () => {
     const tokens = await listTokens(store, who);
-    return answer({ data: tokens.map(toToken), meta: { total: tokens.length } });
+    const shown = tokens.slice(0, SHOWN_MAX).map(toToken);
+    const meta = { total: tokens.length, has_more: tokens.length > SHOWN_MAX };
+    return answer({ data: shown, meta });
   });
 }
 

@@ -4,10 +4,15 @@
  * Why here: the SDK answers this method itself and leaves `taskIds` out. So it serves the request
  * first, with its checks; its acknowledgement then gets the tasks. Everything else passes as it is.
  */
-import { SUBSCRIPTION_ID_META_KEY, type Transport } from '@modelcontextprotocol/server';
+import {
+  SUBSCRIPTION_ID_META_KEY,
+  type MessageExtraInfo,
+  type Transport,
+  type TransportSendOptions,
+} from '@modelcontextprotocol/server';
 import { JobError } from '../job/errors.ts';
 import type { Job } from '../job/job.ts';
-import { listenRequestIn } from '../mcp/listen.ts';
+import { listenRequestIn, type ListenRequest } from '../mcp/listen.ts';
 import { tasksRequired } from '../mcp/task-capability.ts';
 import { TaskSubscription } from '../mcp/task-subscription.ts';
 import type { Call, McpServerOptions } from './mcp-server.ts';
@@ -20,68 +25,123 @@ const TASK_IDS_MAX = 1_000;
 /** Whose tasks they are is asked again this often, in milliseconds. */
 const AUTHORISE_MS = 1_000;
 
-/** @param ask who is served now */
-export function withTaskSubscriptions(
-  wire: Transport,
-  { queue, viewing, maxSubscriptions }: McpServerOptions & { readonly maxSubscriptions: number },
-  ask: () => Promise<Call>,
-): Transport {
-  const asked = new Map<Id, readonly string[]>();
-  const open = new Map<Id, TaskSubscription>();
-  const write = (message: object): void => void wire.send(message as Message).catch(() => {});
-  const stop = (id: Id): void => {
-    open.get(id)?.stop();
-    open.delete(id);
-    asked.delete(id);
-    if (open.size === 0) clearInterval(timer);
-  };
-  let timer: NodeJS.Timeout | undefined;
-  const authorise = async (): Promise<void> => {
-    const who = await ask().catch((error: unknown) => error);
-    // Only a clear no ends it; who cannot be told for a moment is asked for again.
-    if (who instanceof JobError) for (const id of [...open.keys()]) stop(id);
-  };
+export interface StdioTasks {
+  readonly wire: Transport;
+  readonly parts: McpServerOptions;
+  /** Subscriptions that may be open at once. */
+  readonly max: number;
+  /** Who is served now. */
+  readonly ask: () => Promise<Call>;
+}
 
-  const begin = async (id: Id, acknowledgement: Acknowledgement): Promise<void> => {
+export class TaskTransport implements Transport {
+  readonly #options: StdioTasks;
+  /** Tasks that were asked for, until the SDK acknowledges the request. */
+  readonly #asked = new Map<Id, readonly string[]>();
+  readonly #open = new Map<Id, TaskSubscription>();
+  #timer: NodeJS.Timeout | undefined;
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: (message: Message, extra?: MessageExtraInfo) => void;
+
+  constructor(options: StdioTasks) {
+    this.#options = options;
+    Object.assign(options.wire, {
+      onclose: () => {
+        this.#stopAll();
+        this.onclose?.();
+      },
+      onerror: (error: Error) => this.onerror?.(error),
+      onmessage: (message: Message, extra?: MessageExtraInfo) => this.#receive(message, extra),
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.#options.wire.start();
+  }
+
+  async close(): Promise<void> {
+    this.#stopAll();
+    await this.#options.wire.close();
+  }
+
+  async send(message: Message, options?: TransportSendOptions): Promise<void> {
+    const id = acknowledgedIn(message);
+    if (id === null || !this.#asked.has(id)) return this.#options.wire.send(message, options);
+    return this.#begin(id, message as unknown as Acknowledgement);
+  }
+
+  #receive(message: Message, extra?: MessageExtraInfo): void {
+    const request = listenRequestIn(message);
+    if (request !== null) {
+      const refusal = this.#refuse(request);
+      if (refusal !== null) return this.#write({ jsonrpc: '2.0', id: request.id, error: refusal });
+      this.#asked.set(request.id, request.taskIds as readonly string[]);
+    }
+    if ('method' in message && message.method === 'notifications/cancelled') {
+      this.#stop((message.params as { readonly requestId?: Id } | undefined)?.requestId ?? '');
+    }
+    this.onmessage?.(message, extra);
+  }
+
+  async #begin(id: Id, acknowledgement: Acknowledgement): Promise<void> {
+    const { parts, ask } = this.#options;
+    const { queue, viewing } = parts;
     const { who } = await ask();
     const jobs: Job[] = [];
-    for (const taskId of new Set(asked.get(id))) {
+    for (const taskId of new Set(this.#asked.get(id))) {
       const job = await queue.store.get(taskId, who);
       if (job !== null) jobs.push(job);
     }
-    asked.delete(id);
-    const taskIds = jobs.map((job) => job.id);
+    this.#asked.delete(id);
     const { params } = acknowledgement;
-    const notifications = { ...params.notifications, taskIds };
-    write({ ...acknowledgement, params: { ...params, notifications } });
-    const end = (): void => {
-      stop(id);
-      // The SDK's own subscription goes without a word; this is its last one.
-      outer.onmessage?.({
-        jsonrpc: '2.0',
-        method: 'notifications/cancelled',
-        params: { requestId: id },
-      });
-      const _meta = { [SUBSCRIPTION_ID_META_KEY]: id };
-      write({ jsonrpc: '2.0', id, result: { resultType: 'complete', _meta } });
-    };
-    const options = {
+    const notifications = { ...params.notifications, taskIds: jobs.map((job) => job.id) };
+    this.#write({ ...acknowledgement, params: { ...params, notifications } });
+    const subscription = new TaskSubscription({
       queue,
       viewing,
       id,
       who,
       jobs,
-      send: write,
+      send: (message) => this.#write(message),
       isReady: () => true,
-      onDone: end,
-    };
-    const subscription = new TaskSubscription(options);
-    if (open.size === 0) timer = setInterval(() => void authorise(), AUTHORISE_MS).unref();
-    open.set(id, subscription);
+      onDone: () => this.#end(id),
+    });
+    this.#timer ??= setInterval(() => void this.#authorise(), AUTHORISE_MS).unref();
+    this.#open.set(id, subscription);
     await subscription.pump();
-  };
+  }
 
-  const refusalOf = (taskIds: unknown, declaresTasks: boolean): object | null => {
+  /** Every task is final. */
+  #end(requestId: Id): void {
+    this.#stop(requestId);
+    // The SDK's own subscription goes without a word; this is its last one.
+    this.onmessage?.({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } });
+    const _meta = { [SUBSCRIPTION_ID_META_KEY]: requestId };
+    this.#write({ jsonrpc: '2.0', id: requestId, result: { resultType: 'complete', _meta } });
+  }
+
+  #stop(id: Id): void {
+    this.#open.get(id)?.stop();
+    this.#open.delete(id);
+    this.#asked.delete(id);
+    if (this.#open.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #stopAll(): void {
+    for (const id of this.#open.keys()) this.#stop(id);
+  }
+
+  async #authorise(): Promise<void> {
+    const who = await this.#options.ask().catch((error: unknown) => error);
+    // Only a clear no ends it; who cannot be told for a moment is asked for again.
+    if (who instanceof JobError) this.#stopAll();
+  }
+
+  #refuse({ taskIds, declaresTasks }: ListenRequest): object | null {
+    const { max } = this.#options;
     if (!declaresTasks) {
       const { code, message, data } = tasksRequired();
       return { code, message, data };
@@ -91,40 +151,13 @@ export function withTaskSubscriptions(
       const message = `Invalid params: notifications.taskIds must be a list of at most ${TASK_IDS_MAX} task ids.`;
       return { code: -32_602, message };
     }
-    if (open.size < maxSubscriptions) return null;
-    return { code: -32_603, message: `Subscription limit reached: ${maxSubscriptions} are open.` };
-  };
+    if (this.#open.size < max) return null;
+    return { code: -32_603, message: `Subscription limit reached: ${max} are open.` };
+  }
 
-  const outer: Transport = {
-    start: async () => wire.start(),
-    close: async () => {
-      for (const id of [...open.keys()]) stop(id);
-      await wire.close();
-    },
-    async send(message, options) {
-      const id = acknowledgedIn(message);
-      if (id === null || !asked.has(id)) return wire.send(message, options);
-      return begin(id, message as unknown as Acknowledgement);
-    },
-  };
-  wire.onclose = () => {
-    for (const id of [...open.keys()]) stop(id);
-    outer.onclose?.();
-  };
-  wire.onerror = (error) => outer.onerror?.(error);
-  wire.onmessage = (message, extra) => {
-    const request = listenRequestIn(message);
-    if (request !== null) {
-      const refusal = refusalOf(request.taskIds, request.declaresTasks);
-      if (refusal !== null) return write({ jsonrpc: '2.0', id: request.id, error: refusal });
-      asked.set(request.id, request.taskIds as readonly string[]);
-    }
-    if ('method' in message && message.method === 'notifications/cancelled') {
-      stop((message.params as { readonly requestId?: Id } | undefined)?.requestId ?? '');
-    }
-    outer.onmessage?.(message, extra);
-  };
-  return outer;
+  #write(message: object): void {
+    this.#options.wire.send(message as Message).catch(() => {});
+  }
 }
 
 interface Acknowledgement {

@@ -25,7 +25,7 @@ import { checkOptions, type CheckedOptions } from './check-options.ts';
 import { keepHouse } from './housekeeping.ts';
 import { serverFor, type Call, type McpServerOptions } from './mcp-server.ts';
 import type { ServeOptions } from './options.ts';
-import { withTaskSubscriptions } from './stdio-tasks.ts';
+import { TaskTransport } from './stdio-tasks.ts';
 
 export interface StdioOptions extends Omit<ServeOptions, 'db'> {
   readonly db: Store;
@@ -69,12 +69,9 @@ export async function startStdio(options: StdioOptions): Promise<ServingStdio> {
     const mcp: McpServer = serverFor({ era, ...served, notify: notifierOf(() => mcp) }, parts);
     return mcp;
   };
+  const wire = new StdioServerTransport(input, output);
   const handle = serveStdio(make, {
-    transport: withTaskSubscriptions(
-      new StdioServerTransport(input, output),
-      { ...parts, maxSubscriptions: checked.maxSubscriptions },
-      ask,
-    ),
+    transport: new TaskTransport({ wire, parts, max: checked.maxSubscriptions, ask }),
     onerror: (error) => log.debug({ err: error }, 'a message could not be served'),
   });
   log.info({ tools: [...definitions.keys()] }, 'serving on stdio');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { bootId, monotonic, now, toWireTime } from './clock.ts';
+import { bootId, monotonic, now, patientNow, toWireTime } from './clock.ts';
 
 test('the wire shows whole seconds of UTC and never rounds up', () => {
   assert.equal(toWireTime(0), '1970-01-01T00:00:00Z');
@@ -20,4 +20,22 @@ test('the monotonic clock and the boot are the same in another process', () => {
 
 test('wall time is in milliseconds', () => {
   assert.ok(Math.abs(now() - new Date().getTime()) < 1_000);
+});
+
+test('a wall clock that jumps ahead is believed after a day, one that goes back at once', (t) => {
+  const start = { wall: Date.now(), mono: process.hrtime.bigint() };
+  const day = 86_400_000;
+  const set = (wall: number, elapsed: number): number => {
+    t.mock.method(Date, 'now', () => start.wall + wall);
+    t.mock.method(process.hrtime, 'bigint', () => start.mono + BigInt(elapsed) * 1_000_000n);
+    return patientNow() - start.wall;
+  };
+  assert.equal(set(0, 0), 0);
+  assert.equal(set(30_000, 1_000), 30_000, 'a small correction');
+  assert.equal(set(365 * day, 2_000), 31_000, 'a jump of a year');
+  assert.equal(set(365 * day, 3_000), 32_000);
+  assert.equal(set(4_000, 4_000), 4_000, 'put right again');
+  assert.equal(set(-day, 5_000), -day);
+  assert.equal(set(365 * day, 6_000), -day + 1_000);
+  assert.equal(set(366 * day, day + 6_000), 366 * day, 'still ahead after a day');
 });

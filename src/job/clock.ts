@@ -13,6 +13,31 @@ export function now(): number {
   return Date.now();
 }
 
+/** A wall clock may be corrected by so much at once and is still believed. */
+const CREDIBLE_MS = 60_000;
+/** A clock that has stayed ahead for so long is right after all. */
+const PATIENCE_MS = 86_400_000;
+
+let last: { readonly wall: number; readonly mono: number } | undefined;
+let aheadSince: number | null = null;
+
+/**
+ * Wall time for deciding that something is old enough to be forgotten. A clock that jumps ahead is
+ * not believed for a day, so that a wrong one costs nobody what was promised to be kept; one that
+ * goes back is.
+ */
+export function patientNow(): number {
+  const [wall, mono] = [now(), monotonic()];
+  const steady = last ? last.wall + mono - last.mono : wall;
+  if (wall - steady > CREDIBLE_MS) {
+    aheadSince ??= mono;
+    if (mono - aheadSince < PATIENCE_MS) return steady;
+  }
+  aheadSince = null;
+  last = { wall, mono };
+  return wall;
+}
+
 /** Milliseconds since the machine started, equal in every process of one boot. */
 export function monotonic(): number {
   return Number(process.hrtime.bigint() / 1_000_000n);

@@ -11,12 +11,13 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { inspect } from './inspector.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const suite = join(here, 'suite');
 const cli = join(suite, 'node_modules/@modelcontextprotocol/conformance/dist/index.js');
 /** A run with fewer checks than these has not run what it should. */
-const CHECKS_MIN = { '2026-07-28': 150, tasks: 44, '2025-11-25': 80 };
+const CHECKS_MIN = { '2026-07-28': 150, tasks: 44, '2025-11-25': 80, inspector: 10 };
 const RUN_MS = 300_000;
 
 type Status = 'SUCCESS' | 'FAILURE' | 'WARNING' | 'SKIPPED' | 'INFO';
@@ -53,6 +54,13 @@ async function startServer(
   return { child, url };
 }
 
+async function stopServer(child: ChildProcess): Promise<void> {
+  child.stdin?.end();
+  const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  if (child.exitCode === null) await once(child, 'exit');
+  clearTimeout(timer);
+}
+
 /** Run the suite once against a server of its own. */
 async function run(version: string, flags: readonly string[]): Promise<readonly Scenario[]> {
   const results = mkdtempSync(join(tmpdir(), 'mcp-async-jobs-conformance-results-'));
@@ -65,10 +73,7 @@ async function run(version: string, flags: readonly string[]): Promise<readonly 
     clearTimeout(timer);
     return readResults(results);
   } finally {
-    child.stdin?.end();
-    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
-    if (child.exitCode === null) await once(child, 'exit');
-    clearTimeout(timer);
+    await stopServer(child);
     rmSync(results, { recursive: true, force: true });
   }
 }
@@ -102,11 +107,39 @@ function judge(title: keyof typeof CHECKS_MIN, scenarios: readonly Scenario[]) {
   return { counts, ok: failed === 0 && isEnough };
 }
 
+/** The Inspector's CLI, counted like the checks of the suite. */
+async function runInspector(): Promise<readonly Scenario[]> {
+  const bin = join(
+    suite,
+    'node_modules/@modelcontextprotocol/inspector/clients/mcpdo/build/mcp-bin.js',
+  );
+  const { child, url } = await startServer([]);
+  try {
+    return (await inspect(bin, url)).map(({ name, problem }) => ({
+      name,
+      checks: [
+        {
+          id: 'inspector',
+          status: problem === null ? 'SUCCESS' : 'FAILURE',
+          errorMessage: problem ?? '',
+        },
+      ],
+    }));
+  } finally {
+    await stopServer(child);
+  }
+}
+
 install();
 const modern = await run('2026-07-28', []);
 const old = await run('2025-11-25', ['--sessionful']);
 const tasks = modern.filter(({ name }) => name.startsWith('tasks-'));
-const judged = [judge('2026-07-28', modern), judge('tasks', tasks), judge('2025-11-25', old)];
+const judged = [
+  judge('2026-07-28', modern),
+  judge('tasks', tasks),
+  judge('2025-11-25', old),
+  judge('inspector', await runInspector()),
+];
 const ok = judged.every((one) => one.ok);
 const counts = judged.map((one) => one.counts).join(', ');
 process.stdout.write(`conformance: ${counts}: ${ok ? 'every check passed' : 'FAILED'}\n`);

@@ -54,6 +54,18 @@ test('every guarantee of the README names a test that exists', () => {
   }
 });
 
+test('every line of the threat model names a test that exists', () => {
+  const [, section = ''] =
+    /## Threat model\n([\s\S]*?)\n### Out of scope/.exec(read('SECURITY.md')) ?? [];
+  const lines = section.split('\n').filter((line) => /^\| (?!threat|-)/.test(line));
+  assert.ok(lines.length >= 20, `only ${lines.length} threats are told`);
+  for (const line of lines) {
+    const [, path = '', title = ''] = /\]\(([\w./-]+)\): (.+?) +\|$/.exec(line) ?? [];
+    assert.ok(title !== '', `no test is named: ${line}`);
+    assert.ok(read(path).includes(`'${title}'`), `${path}: ${title}`);
+  }
+});
+
 test('every npm script that the documents name exists', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   for (const path of documents) {

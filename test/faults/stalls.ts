@@ -36,7 +36,9 @@ async function scene(run: FaultRun, workers: number, leaseMs = LEASE_MS): Promis
   const [caller] = await at.callers(1);
   if (!caller) throw new Error('nobody calls');
   const fleet = new Fleet(run.t, at, {
-    application: 'works', leaseMs, concurrency: HELD,
+    application: 'works',
+    leaseMs,
+    concurrency: HELD,
   });
   await fleet.start({ workers });
   return { at, fleet, client: fleet.client(caller, 'ann') };
@@ -168,7 +170,10 @@ async function deathOf(
     `d${run.seed}-${way}-${n}`.replaceAll(' ', '_'),
   );
   const ids = await submitted(here, keys);
-  await until('all run', () => new Set(begun(here, keys).map(({ key }) => key)).size === keys.length);
+  await until(
+    'all run',
+    () => new Set(begun(here, keys).map(({ key }) => key)).size === keys.length,
+  );
   if (victim) await here.fleet.guest('guest', { workers: 1 });
   const [first] = begun(here, keys);
   const pids = new Set(isServers ? [first?.pid ?? 0] : []);

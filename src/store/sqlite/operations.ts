@@ -3,7 +3,7 @@
  * commits. One function per verb of the port.
  */
 import type { DatabaseSync } from 'node:sqlite';
-import { bootId, monotonic, now } from '../../job/clock.ts';
+import { bootId, monotonic, now, patientNow } from '../../job/clock.ts';
 import type { Effect, Param } from '../../job/effects.ts';
 import { JobError } from '../../job/errors.ts';
 import { newLease } from '../../job/ids.ts';
@@ -95,7 +95,7 @@ export class Operations {
   }
 
   insertOnce(job: NewJob, outstandingMax: number, key: IdempotencyKey): Replay | null {
-    const at = now();
+    const at = patientNow();
     const { team, owner, tool } = job;
     const taken = this.#get(sql.TAKE_KEY, {
       team,

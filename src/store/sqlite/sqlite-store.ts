@@ -8,7 +8,7 @@
 import { watch, type FSWatcher } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
-import { bootId, monotonic, now } from '../../job/clock.ts';
+import { bootId, monotonic, patientNow } from '../../job/clock.ts';
 import type { Effect, Params, Statement } from '../../job/effects.ts';
 import { JobError } from '../../job/errors.ts';
 import type { IdempotencyKey, Job, NewJob, Progress } from '../../job/job.ts';
@@ -155,7 +155,7 @@ export class SqliteStore implements Store {
 
   async replay(who: Who, tool: string, key: string): Promise<Replay | null> {
     const { team, owner } = who;
-    const [row] = await this.#read(sql.KEY, { team, owner, tool, key, now: now() });
+    const [row] = await this.#read(sql.KEY, { team, owner, tool, key, now: patientNow() });
     return row ? replayOf(row) : null;
   }
 

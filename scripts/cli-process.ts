@@ -150,7 +150,9 @@ async function gone(group: number): Promise<void> {
 
 /** Nothing of the product's own environment gets in from outside. */
 function environment(own: CliOptions['env'] = {}): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('MCP_ASYNC_JOBS_'));
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('MCP_ASYNC_JOBS_') && name !== 'DATABASE_URL',
+  );
   return { ...Object.fromEntries(kept), ...own };
 }
 

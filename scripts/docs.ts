@@ -62,7 +62,9 @@ function meaningOf({ description, argChoices }: Option): string {
   return `${description}${choices}`.replaceAll('|', '\\|').replaceAll(/<[^>]+>[.\w]*/g, '`$&`');
 }
 
-function defaultOf({ defaultValue, envVar, mandatory }: Option): string {
+function defaultOf({ defaultValueDescription, envVar, mandatory, ...option }: Option): string {
+  // A value that depends on the machine has a description.
+  const defaultValue: unknown = defaultValueDescription ?? option.defaultValue;
   const parts = [
     mandatory && defaultValue === undefined ? 'must be given' : '',
     defaultValue === undefined ? '' : `\`${String(defaultValue)}\``,

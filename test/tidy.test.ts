@@ -35,7 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   worker: ['store', 'job'],
   team: ['store', 'job'],
   mcp: ['queue', 'type:team', 'job'],
-  http: ['mcp', 'team', 'queue', 'store', 'worker', 'job', 'src/sqlite.ts'],
+  http: ['mcp', 'team', 'queue', 'store', 'worker', 'job', 'src/sqlite.ts', 'src/postgres.ts'],
   client: ['job'],
   cli: ['*'],
   'access-codes': DOORS,

@@ -5,7 +5,7 @@ import { z } from 'zod';
  * Characters that nobody sees have no place in a name: people read past what is written in them,
  * and models do not.
  */
-const UNSEEN = /[\p{Cc}\p{Cf}\u2028\u2029\u115F\u1160\u3164\uFFA0\u{E0100}-\u{E01EF}]/u;
+const UNSEEN = /[\p{Cc}\p{Cf}\u2028\u2029\u115F\u1160\u3164\uFFA0]|[\u{E0100}-\u{E01EF}]/u;
 
 function isPlainText(text: string): boolean {
   return text.isWellFormed() && !UNSEEN.test(text) && /\S/u.test(text);

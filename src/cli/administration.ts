@@ -2,8 +2,9 @@
  * Commands that open the database itself.
  */
 import { existsSync } from 'node:fs';
-import { openStore } from '../sqlite.ts';
 import type { Store } from '../store/store.ts';
+import { isPostgres } from './database-address.ts';
+import { openDatabase } from './database.ts';
 import { CliError, localError } from './exit.ts';
 
 /**
@@ -15,13 +16,14 @@ export async function withStore<T>(
   { db, mustExist }: { readonly db: string; readonly mustExist: boolean },
   use: (store: Store) => Promise<T>,
 ): Promise<T> {
-  if (mustExist && !existsSync(db)) {
+  if (mustExist && !isPostgres(db) && !existsSync(db)) {
     throw new CliError('NO_DATABASE', `There is no database at ${db}.`, {
       remediation: 'Name it with --db or MCP_ASYNC_JOBS_DB; `start` makes one.',
     });
   }
   try {
-    const store = await openStore(db, { isGuest: true });
+    const migrate = !(mustExist && isPostgres(db));
+    const store = await openDatabase(db, { isGuest: true, migrate, connections: 2 });
     try {
       return await use(store);
     } finally {

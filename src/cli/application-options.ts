@@ -1,9 +1,12 @@
 import { Option, type Command } from 'commander';
-import { numberOption } from './options.ts';
+import { jobsOption, numberOption } from './options.ts';
 
 export interface ApplicationOptions {
   readonly db: string;
   readonly jobs?: string;
+  /** False by `--no-migrate`. */
+  readonly migrate?: boolean;
+  readonly connections?: number;
   readonly keyFile?: string;
   readonly maxQuantity: number;
   readonly exportDays: number;
@@ -14,7 +17,10 @@ export interface ApplicationOptions {
 /** The options that say what is run, in the order of the help. */
 export function addApplicationOptions(command: Command): Command {
   const ofAccessCodes = [
-    new Option('--key-file <file>', 'key of the codes; made when missing (default: <db>.key)'),
+    new Option(
+      '--key-file <file>',
+      'key of the codes; made when missing (default: <db>.key; none on PostgreSQL)',
+    ),
     numberOption('--max-quantity <n>', 'most codes in a batch', {
       min: 1,
       max: 10_000,
@@ -39,9 +45,18 @@ export function addApplicationOptions(command: Command): Command {
       '0.03',
     ),
   ];
-  command.addOption(
-    new Option('--jobs <file>', 'module that exports your definitions, in place of access codes'),
-  );
+  command
+    .addOption(
+      new Option('--no-migrate', 'refuse tables that are not up to date, see `migrate apply`'),
+    )
+    .addOption(
+      numberOption(
+        '--connections <n>',
+        'pool of this process and its workers on PostgreSQL; one more listens',
+        { min: 2, max: 1_000, fallback: 10 },
+      ),
+    )
+    .addOption(jobsOption());
   for (const option of ofAccessCodes) command.addOption(option.conflicts('jobs'));
   return command;
 }

@@ -9,9 +9,10 @@ import { ACCESS_CODE_MIGRATIONS } from '../access-codes/sqlite/migrations.ts';
 import type { ServeOptions } from '../http.ts';
 import { definitionsOf, type AnyDefinition } from '../job/definition.ts';
 import type { Logger } from '../job/log.ts';
-import { openStore } from '../sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { ApplicationOptions } from './application-options.ts';
+import { isPostgres } from './database-address.ts';
+import { openDatabase } from './database.ts';
 import { takeSecret } from './environment.ts';
 import { CliError, localError } from './exit.ts';
 
@@ -35,14 +36,21 @@ export async function openApplication(
   const key = takeSecret('MCP_ASYNC_JOBS_KEY');
   takeSecret('MCP_ASYNC_JOBS_TOKEN');
   const own = jobs === undefined ? null : await ownDefinitions(jobs);
-  const migrations = own === null ? [ACCESS_CODE_MIGRATIONS] : [];
-  const store = await openStore(db, { migrations, log, isGuest }).catch((error: unknown) => {
+  const keyFile = own === null ? keyFileOf(options, key) : '';
+  const { migrate, connections } = options;
+  const store = await openDatabase(db, {
+    migrations: own === null ? [ACCESS_CODE_MIGRATIONS] : [],
+    log,
+    isGuest,
+    migrate,
+    connections,
+  }).catch((error: unknown) => {
     throw localError(error, db);
   });
   try {
     if (own !== null) return { store, hasAccessCodes: false, ...own };
     const parts = await accessCodes(store, {
-      keyFile: options.keyFile ?? `${db}.key`,
+      keyFile,
       ...(key !== undefined && { key }),
       quantityMax: options.maxQuantity,
       exportDays: options.exportDays,
@@ -55,6 +63,16 @@ export async function openApplication(
     await store.close();
     throw localError(error, db);
   }
+}
+
+/** Beside the file; a database on a server has no such place, and every machine needs the same key. */
+function keyFileOf({ db, keyFile }: ApplicationOptions, key: string | undefined): string {
+  if (keyFile !== undefined || !isPostgres(db)) return keyFile ?? `${db}.key`;
+  if (key !== undefined) return '';
+  throw new CliError('NO_KEY', 'The access codes need a key, and PostgreSQL has no place for it.', {
+    remediation:
+      'Give every server and worker the same key: --key-file <file>, made by the first one when it is missing, or MCP_ASYNC_JOBS_KEY in the environment.',
+  });
 }
 
 async function ownDefinitions(file: string): Promise<Pick<Application, 'definitions' | 'parts'>> {

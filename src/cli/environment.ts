@@ -4,7 +4,8 @@
  */
 export const ENVIRONMENT_HELP = `
 Environment:
-  MCP_ASYNC_JOBS_DB         the SQLite file, as --db
+  MCP_ASYNC_JOBS_DB         the SQLite file or postgres://..., as --db
+  DATABASE_URL              postgres://..., when neither --db nor MCP_ASYNC_JOBS_DB is given
   MCP_ASYNC_JOBS_URL        the MCP endpoint, as --url
   MCP_ASYNC_JOBS_TOKEN      who calls, as --token
   MCP_ASYNC_JOBS_KEY        key of the access codes (base64url of 32 bytes), in place of a key file

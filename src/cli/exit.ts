@@ -4,6 +4,7 @@
 import { CommanderError } from 'commander';
 import { JobError } from '../job/errors.ts';
 import { printable } from '../job/printable.ts';
+import { isPostgres, shownDatabase, withoutPasswords } from './database-address.ts';
 import { escaped } from './output.ts';
 
 export const EXIT = {
@@ -50,12 +51,19 @@ export class CliError extends Error {
 /** What went wrong at the database itself: no tool refused anything, so it ends with 1. */
 export function localError(thrown: unknown, db: string): unknown {
   if (thrown instanceof CliError || thrown instanceof CommanderError) return thrown;
+  if (thrown instanceof JobError && thrown.code === 'STORE_BUSY' && isPostgres(db)) {
+    const why = thrown.cause instanceof Error ? thrown.cause.message : thrown.message;
+    return new CliError(thrown.code, `${shownDatabase(db)} does not answer: ${why}.`, {
+      remediation: 'Start it, or correct its address; then run the command again.',
+    });
+  }
   if (thrown instanceof JobError && thrown.code !== 'INTERNAL_ERROR') {
     return new CliError(thrown.code, thrown.message, { remediation: thrown.remediation });
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const isTold = thrown instanceof JobError;
-  return new CliError('DATABASE', isTold ? message : `${db} cannot be used: ${message}.`, {
+  const text = isTold ? message : `${shownDatabase(db)} cannot be used: ${message}.`;
+  return new CliError('DATABASE', text, {
     remediation: 'Correct that, and run the command again.',
   });
 }
@@ -89,7 +97,7 @@ export function exitCodeOf(error: unknown): number {
 
 /** The error as one line of JSON, in the standard envelope as far as it is known. */
 export function errorLine(error: unknown): string {
-  return escaped(JSON.stringify({ error: envelopeOf(error) }));
+  return escaped(withoutPasswords(JSON.stringify({ error: envelopeOf(error) })));
 }
 
 /** The error for a person: what happened, and what to do. */
@@ -127,4 +135,4 @@ function envelopeOf(error: unknown): Envelope {
 }
 
 /** Text of a server must not move the cursor of a terminal. */
-const lineSafe = (text: string): string => printable(text, 2_000);
+const lineSafe = (text: string): string => printable(withoutPasswords(text), 2_000);

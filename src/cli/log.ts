@@ -5,6 +5,7 @@ import { pino, type DestinationStream } from 'pino';
 import { isBody } from '../client/answers.ts';
 import type { Logger } from '../job/log.ts';
 import { printable } from '../job/printable.ts';
+import { withoutPasswords } from './database-address.ts';
 import { shown } from './output.ts';
 import type { LogLevel } from './log-level.ts';
 
@@ -40,9 +41,10 @@ export function openLog(level: LogLevel): Logger {
   );
 }
 
-/** The line without the secret of any token in it. */
+/** The line without the secret of any token and the password of any database in it. */
 export function masked(line: string): string {
-  return line.includes('mpt_') ? line.replaceAll(SECRET_TOKEN, '$1_[secret]') : line;
+  const safe = withoutPasswords(line);
+  return safe.includes('mpt_') ? safe.replaceAll(SECRET_TOKEN, '$1_[secret]') : safe;
 }
 
 /** A line of the log for a person: `10:05:00 info  job completed job_id=mjb_… attempt=1`. */

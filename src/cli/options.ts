@@ -5,6 +5,7 @@
  * stands beside it.
  */
 import { InvalidArgumentError, Option } from 'commander';
+import { databaseByDefault, SQLITE_FILE } from './database-address.ts';
 
 export interface Range {
   readonly min: number;
@@ -43,9 +44,16 @@ export function listOption(flags: string, description: string): Option {
 }
 
 export const dbOption = (): Option =>
-  new Option('--db <file>', 'the SQLite file; made when missing')
+  new Option(
+    '--db <place>',
+    'the SQLite file, made when missing; or postgres://..., better given in DATABASE_URL',
+  )
     .env('MCP_ASYNC_JOBS_DB')
-    .default('./mcp-async-jobs.db');
+    // The help never shows an address, which may hold a password.
+    .default(databaseByDefault(), SQLITE_FILE);
+
+export const jobsOption = (): Option =>
+  new Option('--jobs <file>', 'module that exports your definitions, in place of access codes');
 
 export const jsonOption = (): Option =>
   new Option('--json', 'data as one line of JSON on stdout, errors as one line of JSON on stderr');

@@ -6,6 +6,7 @@ import { callCommand } from './commands/call.ts';
 import { codesCommand } from './commands/codes.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { jobsCommand } from './commands/jobs.ts';
+import { migrateCommand } from './commands/migrate.ts';
 import { startCommand } from './commands/start.ts';
 import { stdioCommand } from './commands/stdio.ts';
 import { tokenCommand } from './commands/token.ts';
@@ -23,8 +24,8 @@ export function program(): Command {
     .addHelpText(
       'after',
       `
-Administration opens the database (start, stdio, worker, token); the other commands speak to a running
-server by --url and --token.
+Administration opens the database (start, stdio, worker, token, migrate); the other commands speak to
+a running server by --url and --token.
 
 Examples:
   mcp-async-jobs start
@@ -39,6 +40,7 @@ ${EXIT_CODES_HELP}`,
     stdioCommand,
     workerCommand,
     tokenCommand,
+    migrateCommand,
     callCommand,
     jobsCommand,
   ];

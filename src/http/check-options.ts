@@ -137,10 +137,10 @@ function essentials(options: Partial<Record<keyof ServeOptions, unknown>>): stri
       "`jobs` must be the file URL of the module that exports the definitions: new URL('./jobs.ts', import.meta.url).",
     );
   }
-  if (typeof db === 'string' && /^postgres(ql)?:/.test(db)) {
-    problems.push('`db` names a PostgreSQL database; this version keeps jobs in SQLite only.');
-  } else if (!(typeof db === 'string' && db !== '') && !(typeof db === 'object' && db !== null)) {
-    problems.push('`db` must be the path of a SQLite file, or a store from openStore(path).');
+  if (!(typeof db === 'string' && db !== '') && !(typeof db === 'object' && db !== null)) {
+    problems.push(
+      '`db` must be the path of a SQLite file, the address of a PostgreSQL database (postgres://...), or a store from openStore.',
+    );
   }
   if (typeof identify !== 'function') {
     problems.push(

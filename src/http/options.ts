@@ -32,7 +32,7 @@ export interface RouteContext {
 export interface ServeOptions {
   /** The module that exports the job definitions; workers import it too. */
   readonly jobs: URL;
-  /** Path of the SQLite file (made when missing), or an opened store. */
+  /** Path of the SQLite file (made when missing), `postgres://...`, or an opened store. */
   readonly db: string | Store;
   /** Who asks. There is no default: `tokens(store)`, `bearer(verifier, { team })` or `local()`. */
   readonly identify: Identify;
@@ -47,7 +47,7 @@ export interface ServeOptions {
   readonly tools?: (mcp: McpServer, context: ToolContext) => void;
   /** Add plain Hono routes. Called once. */
   readonly routes?: (app: Hono, context: RouteContext) => void;
-  /** The application's own tables, when `db` is a path. */
+  /** The application's own tables, when `db` is a path or an address. */
   readonly migrations?: readonly Migrations[];
   /** Called at start and then hourly, for the application's own housekeeping. */
   readonly maintain?: (store: Store) => Promise<void>;

@@ -14,12 +14,15 @@ import { checkOptions, type CheckedOptions } from './check-options.ts';
 import { sendError, toHttpError } from './envelope.ts';
 import { keepHouse } from './housekeeping.ts';
 import { closeServer, listen } from './listen.ts';
+import { loadPostgres } from './load-postgres.ts';
 import { mcpEndpoint, type McpEndpoint } from './mcp-endpoint.ts';
 import type { ServeOptions, Serving } from './options.ts';
 import { rateLimits } from './rate-limit.ts';
 import { site, type Site } from './site.ts';
 
 const GRACE_MS = 5_000;
+/** An answer to whether the server is ready is good for this long, in milliseconds. */
+const READY_MS = 250;
 /** Answered whatever name the server is asked by: probes know it by its number only. */
 const PROBES = ['/healthz', '/readyz'];
 
@@ -118,11 +121,11 @@ function answers(
   const { retentionMs } = checked;
   const viewing: Viewing = { definitions, publicUrl, docsUrl, servesResults: true, retentionMs };
   const endpoint = mcpEndpoint({ ...checked, queue, viewing, limits, publicUrl, docsUrl });
-  const unready = async (): Promise<readonly string[]> => {
+  const unready = onceAWhile(async (): Promise<readonly string[]> => {
     const { writable, workers } = await store.health();
     const reasons = [writable ? null : 'the store takes no writes', whyIdle(workers)];
     return reasons.filter((reason) => reason !== null);
-  };
+  });
   const rest = site({ ...checked, queue, viewing, limits, publicUrl, docsUrl, unready });
   const known = addresses({ ...checked, publicUrl });
   const route = makeRouter(known, { endpoint, rest });
@@ -133,6 +136,20 @@ function answers(
     });
   };
   return { endpoint, listener };
+}
+
+/** Anybody may ask whether the server is ready, and each look is a write: many share one. */
+function onceAWhile<T>(look: () => Promise<T>): () => Promise<T> {
+  let latest: Promise<T> | null = null;
+  return () => {
+    if (latest === null) {
+      latest = look();
+      setTimeout(() => {
+        latest = null;
+      }, READY_MS).unref();
+    }
+    return latest;
+  };
 }
 
 function makeRouter(
@@ -180,10 +197,12 @@ async function importDefinitions(jobs: URL): Promise<ReadonlyMap<string, AnyDefi
   return definitionsOf(module);
 }
 
-async function open(path: string, { migrations, log }: CheckedOptions): Promise<Store> {
-  // Only who names a file needs the driver.
-  const { openStore } = await import('../sqlite.ts');
-  return openStore(path, { migrations, log });
+/** Only the driver that is needed is loaded. */
+async function open(db: string, { migrations, log }: CheckedOptions): Promise<Store> {
+  const { openStore } = await (/^postgres(ql)?:/.test(db)
+    ? loadPostgres()
+    : import('../sqlite.ts'));
+  return openStore(db, { migrations, log });
 }
 
 function urlHost(host: string): string {

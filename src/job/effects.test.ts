@@ -51,3 +51,51 @@ test('effects are data, or it is said why not', () => {
     '"insert_page" gives :n an object (Date)',
   );
 });
+
+test('a statement keeps exactly the texts that it was given', () => {
+  const sqlite = 'SELECT 1';
+  const postgres = 'SELECT 2;  ';
+  assert.deepEqual(defineStatement({ name: 'x', sqlite }).sql, { sqlite });
+  assert.deepEqual(defineStatement({ name: 'x', postgres }).sql, { postgres });
+  const both = defineStatement({ name: 'x', sqlite, postgres, heavy: true });
+  assert.deepEqual([both.sql, both.heavy], [{ sqlite, postgres }, true]);
+  assert.deepEqual(
+    defineStatement({ name: 'x', sqlite: '\n  with a as (select 1) select 1' }).sql,
+    {
+      sqlite: '\n  with a as (select 1) select 1',
+    },
+  );
+});
+
+test('a text is looked at from its first word on, in every engine', () => {
+  for (const sqlite of [
+    'EXPLAIN SELECT 1',
+    'x select 1',
+    'selects 1',
+    'SELECT 1; x',
+    ';SELECT 1',
+  ]) {
+    assert.throws(() => defineStatement({ name: 'x', sqlite }), /must be one SELECT/, sqlite);
+  }
+  const plain = 'INSERT INTO a VALUES (1)';
+  for (const wrong of [
+    'INSERT OR  ROLLBACK INTO a VALUES (1)',
+    'update or\nrollback a set b = 1',
+  ]) {
+    assert.throws(() => defineStatement({ name: 'x', sqlite: wrong, postgres: plain }), /OR ABORT/);
+    assert.throws(() => defineStatement({ name: 'x', sqlite: plain, postgres: wrong }), /OR ABORT/);
+  }
+});
+
+test('what a parameter cannot be is named by its kind', () => {
+  const kindOf = (n: unknown) => whyNotEffects([insertPage({ n } as never)]);
+  assert.equal(kindOf({}), '"insert_page" gives :n an object (Object)');
+  assert.equal(kindOf(Object.create(null)), '"insert_page" gives :n an object (of no class)');
+  assert.equal(
+    kindOf(() => 1),
+    '"insert_page" gives :n a function',
+  );
+  assert.equal(kindOf(Symbol('x')), '"insert_page" gives :n a symbol');
+  assert.equal(whyNotEffects('x' as never), 'they are not a list');
+  assert.equal(whyNotEffects(null as never), 'they are not a list');
+});

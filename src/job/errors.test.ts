@@ -50,3 +50,10 @@ test('nothing of a foreign error is shown', () => {
     assert.ok(!JSON.stringify(failure).includes('secret'));
   }
 });
+
+test('an error is a JobError by name, and what a caller did is no fault', () => {
+  assert.equal(new JobError('X').name, 'JobError');
+  assert.equal(toFailure(new JobError('X'), 'req_1').fault, false);
+  const { remediation } = new JobError('X');
+  assert.equal(remediation, 'Read the message; submit again with other arguments.');
+});

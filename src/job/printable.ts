@@ -2,7 +2,7 @@
 import type { Json } from './json.ts';
 
 /** Control, zero-width and direction characters, and the selectors that hide data behind a letter. */
-const UNSEEN = /[\p{Cc}\p{Cf}\u2028\u2029\u{E0100}-\u{E01EF}]/gu;
+const UNSEEN = /[\p{Cc}\p{Cf}\u2028\u2029]|[\u{E0100}-\u{E01EF}]/gu;
 
 /** Text from outside, cut and without characters that nobody sees. */
 export function printable(text: string, charactersMax: number): string {
@@ -35,7 +35,7 @@ export function printableJson(value: Json, charactersMax: number): Json {
   if (Array.isArray(value)) return value.map((one: Json) => printableJson(one, charactersMax));
   const members = Object.entries(value).map(([key, member]) => [
     printableLine(key, charactersMax),
-    printableJson(member as Json, charactersMax),
+    printableJson(member, charactersMax),
   ]);
   return Object.fromEntries(members) as Json;
 }

@@ -87,3 +87,107 @@ test('the nearest name is near, or it is none', () => {
   assert.equal(nearest('x'.repeat(61), ['x'.repeat(61)]), null);
   assert.equal(nearest('a', []), null);
 });
+
+test('only an input that lists its members itself is closed, unless it says otherwise', () => {
+  const closedOf = (schema: Schema, side: 'input' | 'output') =>
+    jsonSchemaOf(schema, side, 'It')['additionalProperties'];
+  const plain = z.object({ a: z.string() });
+  assert.equal(closedOf(plain, 'input'), false);
+  assert.equal(closedOf(z.looseObject({ a: z.string() }), 'input') === false, false);
+  const bare = (json: Record<string, unknown>): Schema => ({
+    '~standard': {
+      version: 1,
+      vendor: 'x',
+      validate: (value: unknown) => ({ value }),
+      jsonSchema: { input: () => json, output: () => json },
+    },
+  });
+  assert.equal(closedOf(bare({ properties: {} }), 'input'), false);
+  assert.equal(closedOf(bare({ properties: {} }), 'output'), undefined);
+  for (const word of ['anyOf', 'oneOf', 'allOf', '$ref', 'patternProperties']) {
+    assert.equal(closedOf(bare({ [word]: [] }), 'input'), undefined, word);
+  }
+  assert.deepEqual(jsonSchemaOf(bare({ type: 'object', a: 1 }), 'output', 'It'), {
+    type: 'object',
+    a: 1,
+  });
+  assert.deepEqual(jsonSchemaOf(bare({ a: 1 }), 'output', 'It'), { type: 'object', a: 1 });
+});
+
+test('the message names the first problem and its place', async () => {
+  const messageOf = async (schema: Schema, value: unknown): Promise<string> => {
+    const json = jsonSchemaOf(schema, 'input', 'It');
+    return parseInput(schema, json, value).then(
+      () => 'accepted',
+      (error: JobError) => error.message,
+    );
+  };
+  assert.equal(
+    await messageOf(page, { size: 'A4', copys: 1 }),
+    'The arguments are not valid: copys: is not a known field; did you mean copies?.',
+  );
+  assert.equal(
+    await messageOf(page, 1),
+    'The arguments are not valid: arguments: must be an object.',
+  );
+  const whole = z.object({}).refine(() => false, 'is never right');
+  assert.equal(
+    await messageOf(whole, {}),
+    'The arguments are not valid: arguments: is never right.',
+  );
+});
+
+test('at most 20 fields are named, and five problems of each', async () => {
+  const many = z.object({ a: z.string() }).superRefine((_, context) => {
+    for (let i = 0; i < 9; i += 1)
+      context.addIssue({ code: 'custom', path: ['a'], message: `p${i}` });
+  });
+  assert.deepEqual((await fieldsOf(many, { a: 'x' }))['a'], ['p0', 'p1', 'p2', 'p3', 'p4']);
+  const keys = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 1]));
+  assert.equal(Object.keys(await fieldsOf(page, { size: 'A4', ...keys(25) })).length, 20);
+  const open = z.object({ to: z.strictObject({}) });
+  assert.equal(Object.keys(await fieldsOf(open, { to: keys(5_000) })).length, 20);
+});
+
+test('100,000 unknown members are refused within a moment', async () => {
+  const hostile = Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`member${i}`, 1]));
+  const startedAt = performance.now();
+  await fieldsOf(page, hostile);
+  assert.ok(performance.now() - startedAt < 1_000);
+});
+
+test('paths are told whatever a schema library makes them of', async () => {
+  const issues = [
+    { message: 'one', path: [{ key: 'a' }, { key: 0 }] },
+    { message: 'two', path: ['b', 1] },
+    { message: 'three' },
+    { message: 'four', keys: ['d'] },
+    { message: 'five', path: [null, {}] },
+    { message: 'six', keys: 'no list', path: ['e'] },
+  ];
+  const other = {
+    '~standard': {
+      version: 1,
+      vendor: 'x',
+      validate: () => ({ issues }),
+      jsonSchema: { input: () => ({ additionalProperties: true }), output: () => ({}) },
+    },
+  } as unknown as Schema;
+  assert.deepEqual(await fieldsOf(other, { any: 1 }), {
+    'a.0': ['one'],
+    'b.1': ['two'],
+    arguments: ['three'],
+    d: ['is not a known field'],
+    '(a name that is not shown)': ['five'],
+    e: ['six'],
+  });
+});
+
+test('a name that is as long as names are is compared, one letter longer is not', () => {
+  const name = 'x'.repeat(60);
+  assert.equal(nearest(name, [name]), name);
+  assert.equal(nearest('ab', ['abcd', 'abc']), 'abc');
+  assert.equal(nearest('abc', ['']), null);
+  assert.equal(nearest('', ['ab']), 'ab');
+});

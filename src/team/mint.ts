@@ -160,7 +160,7 @@ function refuse(wanted: {
 function whyNotName(name: string): string | null {
   if (name.length < 1 || name.length > 255) return 'must have 1..255 characters';
   if (name !== name.trim()) return 'must not begin or end with a space';
-  if (!name.isWellFormed() || /[\p{Cc}\p{Cf}\u2028\u2029\u{E0100}-\u{E01EF}]/u.test(name)) {
+  if (!name.isWellFormed() || /[\p{Cc}\p{Cf}\u2028\u2029]|[\u{E0100}-\u{E01EF}]/u.test(name)) {
     return 'must not have control, zero-width or direction characters';
   }
   return null;

@@ -73,3 +73,16 @@ test('sealed codes open with the same key, team and batch, and with nothing else
   altered[40] = (altered[40] ?? 0) ^ 1;
   assert.throws(() => unseal(altered, context));
 });
+
+test('every character of a code is drawn for itself, in a batch of one too', () => {
+  for (let i = 0; i < 50; i += 1) {
+    const [code = ''] = makeCodes(1);
+    assert.ok(new Set(code).size >= 5, code);
+  }
+});
+
+test('what was typed may be 64 characters long, with everything between the code', () => {
+  const spaced = (length: number) => 'ABCDEFGHJKMNPQ01'.padEnd(length, ' ');
+  assert.equal(normaliseCode(spaced(64)), 'ABCDEFGHJKMNPQ01');
+  assert.equal(normaliseCode(spaced(65)), null);
+});

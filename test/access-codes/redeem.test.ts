@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { defineStatement } from '../../src/index.ts';
-import { batchOf, planOf, served, type Served } from './served.ts';
+import { batchOf, planOf, served, type Served, onBoth } from './served.ts';
 
 let server: Served;
 let token: string;
@@ -18,11 +18,11 @@ const codesOf = async (quantity: number, more: object = {}): Promise<readonly st
 
 const counted = defineStatement<{ of: string }, { count: number }>({
   name: 'count_subscriptions',
-  sqlite: 'SELECT count(*) AS count FROM subscriptions WHERE subscriber_id GLOB :of',
+  ...onBoth('SELECT count(*) AS count FROM subscriptions WHERE subscriber_id LIKE :of'),
 });
 const expireAll = defineStatement<{ at: number; code: string }>({
   name: 'expire_codes',
-  sqlite: 'UPDATE codes SET expires_at = :at WHERE first4 || last4 = :code',
+  ...onBoth('UPDATE codes SET expires_at = :at WHERE first4 || last4 = :code'),
 });
 
 test('a redeemed code is a subscription for the cycles of its plan', async () => {
@@ -60,7 +60,7 @@ test('of 50 subscribers who redeem one code at once, exactly one gets it', async
   for (const { structuredContent } of answers.filter(({ isError }) => isError === true)) {
     assert.equal(structuredContent.error.code, 'RESOURCE_NOT_FOUND');
   }
-  const [row] = await server.store.read(counted, { of: 'race-*' });
+  const [row] = await server.store.read(counted, { of: 'race-%' });
   assert.equal(row?.count, 1);
 });
 

@@ -1,8 +1,9 @@
 /**
- * The access-code application behind a real server on a real file, with tokens to ask by. The work
- * runs inside the server's process.
+ * The access-code application behind a real server on a real database, with tokens to ask by. The
+ * work runs inside the server's process.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { accessCodes } from '../../src/access-codes/app.ts';
@@ -30,6 +31,8 @@ export interface Served {
   /** Everything that was answered by tools, as text. */
   readonly answered: string[];
   readonly application: Awaited<ReturnType<typeof accessCodes>>;
+  /** Everything that the database holds, as text. */
+  kept(): Promise<string>;
   token(wanted?: Partial<NewToken>): Promise<string>;
   /** A tool's answer, errors too. */
   ask(token: string, tool: string, args?: object): Promise<Answer>;
@@ -59,12 +62,40 @@ export interface Batch {
   readonly codes: readonly string[];
 }
 
+/** Where the application of a test keeps its data. */
+export interface Kept {
+  readonly store: Store;
+  /** Everything that the database holds, as text. */
+  dump(): Promise<string>;
+}
+
+type OpenKept = (folder: string) => Promise<Kept>;
+
+const onSqlite: OpenKept = async (folder) => ({
+  store: await openStore(join(folder, 'jobs.db'), { migrations: [ACCESS_CODE_MIGRATIONS] }),
+  async dump() {
+    const files = readdirSync(folder).map((name) => join(folder, name));
+    assert.ok(files.length >= 3, files.join());
+    return files.map((path) => readFileSync(path, 'latin1')).join('\n');
+  },
+});
+
+let openKept = onSqlite;
+
+/** From now on tests of this process are served from another engine than SQLite. */
+export function serveFrom(open: OpenKept): void {
+  openKept = open;
+}
+
+/** One statement that is the same on every engine. */
+export const onBoth = (sql: string) => ({ sqlite: sql, postgres: sql });
+
 export async function served(
   options: Partial<AccessCodeOptions> = {},
   more: Partial<ServeOptions> = {},
 ): Promise<Served> {
   const folder = mkdtempSync(join(tmpdir(), 'access-codes-'));
-  const store = await openStore(join(folder, 'jobs.db'), { migrations: [ACCESS_CODE_MIGRATIONS] });
+  const { store, dump } = await openKept(folder);
   const application = await accessCodes(store, {
     keyFile: join(folder, 'jobs.db.key'),
     ...options,
@@ -115,6 +146,7 @@ export async function served(
     logged,
     answered,
     application,
+    kept: dump,
     token: async (wanted = {}) => {
       const defaults = { team: 'acme', owner: 'ann', abilities: ['*'] };
       return (await createToken(store, { ...defaults, ...wanted })).token;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { defineStatement } from '../../src/index.ts';
-import { batchOf, ONE_PLAN, planOf, served, type Served } from './served.ts';
+import { batchOf, ONE_PLAN, planOf, served, type Served, onBoth } from './served.ts';
 
 let server: Served;
 let token: string;
@@ -13,9 +13,9 @@ after(async () => server.close());
 
 const counts = defineStatement<Record<string, never>, { all: number }>({
   name: 'count_rows',
-  sqlite: `SELECT (SELECT count(*) FROM projects) + (SELECT count(*) FROM plans)
+  ...onBoth(`SELECT (SELECT count(*) FROM projects) + (SELECT count(*) FROM plans)
     + (SELECT count(*) FROM batches) + (SELECT count(*) FROM codes)
-    + (SELECT count(*) FROM subscriptions) + (SELECT count(*) FROM jobs) AS "all"`,
+    + (SELECT count(*) FROM subscriptions) + (SELECT count(*) FROM jobs) AS "all"`),
 });
 const rows = async () => (await server.store.read(counts, {}))[0]?.all;
 
@@ -72,7 +72,7 @@ test('the filters of codes are disjoint and add up, and codes are masked', async
   const { codes } = await server.batch(token, batchOf(plan_id, 5));
   const expire = defineStatement<{ first4: string; last4: string }>({
     name: 'expire_one',
-    sqlite: 'UPDATE codes SET expires_at = 1 WHERE first4 = :first4 AND last4 = :last4',
+    ...onBoth('UPDATE codes SET expires_at = 1 WHERE first4 = :first4 AND last4 = :last4'),
   });
   const [used = '', old = ''] = codes;
   await server.data(token, 'redeem_access_code', { code: used, subscriber_id: 's' });

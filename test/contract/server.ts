@@ -31,9 +31,44 @@ export interface Granted {
   readonly owner_id: string;
 }
 
+type Params = Readonly<Record<string, string | number>>;
+
+/** Where the server keeps its data. */
+export interface Database {
+  /** As `--db` takes it. */
+  readonly db: string;
+  /** Options of `start` that this kind of database needs. */
+  readonly flags: readonly string[];
+  /** One statement past the server; returns how many rows it changed. */
+  write(sql: string, params: Params): Promise<number>;
+}
+
+const sqliteIn = (folder: string): Database => {
+  const db = join(folder, 'jobs.db');
+  return {
+    db,
+    flags: [],
+    async write(sql, params) {
+      const database = new DatabaseSync(db, { timeout: 10_000 });
+      try {
+        return Number(database.prepare(sql).run(params).changes);
+      } finally {
+        database.close();
+      }
+    },
+  };
+};
+
+let databaseIn: (folder: string) => Database = sqliteIn;
+
+/** From now on servers of this process keep their data elsewhere than in SQLite. */
+export function keepDataIn(place: (folder: string) => Database): void {
+  databaseIn = place;
+}
+
 export class ControlledServer implements Control {
   readonly #folder = mkdtempSync(join(tmpdir(), 'contract-'));
-  readonly #database = join(this.#folder, 'jobs.db');
+  readonly #database = databaseIn(this.#folder);
   readonly #flags: readonly string[];
   #child: ChildProcess | null = null;
   #url = '';
@@ -56,7 +91,7 @@ export class ControlledServer implements Control {
 
   /** Make a token with every ability. */
   grant(team: string, owner: string): Granted {
-    const args = ['--db', this.#database, '--team', team, '--owner', owner, '--ability', '*'];
+    const args = ['--db', this.#database.db, '--team', team, '--owner', owner, '--ability', '*'];
     const { stdout, stderr, status } = spawnSync(
       process.execPath,
       [...COMMAND, 'token', 'create', ...args, '--json'],
@@ -93,7 +128,8 @@ export class ControlledServer implements Control {
   }
 
   async start(): Promise<void> {
-    const options = ['--db', this.#database, '--port', this.#port];
+    const { db, flags } = this.#database;
+    const options = ['--db', db, ...flags, '--port', this.#port];
     const workers = ['--workers', String(this.#workers)];
     const child = spawn(
       process.execPath,
@@ -138,11 +174,14 @@ export class ControlledServer implements Control {
   }
 
   async age(jobId: string, ms: number): Promise<void> {
-    this.#write('UPDATE jobs SET created_at = created_at - :ms WHERE id = :id', { id: jobId, ms });
+    await this.#write('UPDATE jobs SET created_at = created_at - :ms WHERE id = :id', {
+      id: jobId,
+      ms,
+    });
   }
 
   async spoilPlan(planId: string): Promise<void> {
-    this.#write('DELETE FROM plans WHERE id = :id', { id: planId });
+    await this.#write('DELETE FROM plans WHERE id = :id', { id: planId });
   }
 
   /** What the server logged last. */
@@ -160,14 +199,9 @@ export class ControlledServer implements Control {
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 3 });
   }
 
-  #write(sql: string, params: Record<string, string | number>): void {
-    const database = new DatabaseSync(this.#database, { timeout: 10_000 });
-    try {
-      const { changes } = database.prepare(sql).run(params);
-      if (changes !== 1) throw new Error(`${sql} changed ${changes} rows`);
-    } finally {
-      database.close();
-    }
+  async #write(sql: string, params: Params): Promise<void> {
+    const changes = await this.#database.write(sql, params);
+    if (changes !== 1) throw new Error(`${sql} changed ${changes} rows`);
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

@@ -186,7 +186,7 @@ async function manyRedeemers(run: FaultRun): Promise<Outcome> {
     const order = redeemers.toSorted(() => random.next() - 0.5);
     await Promise.all(
       order.map(async (name) => {
-        for (let tries = 0; tries < 40; tries += 1) {
+        for (let tries = 0; tries < 600; tries += 1) {
           asked += 1;
           const got = await client.redeem(code, name);
           if (got !== 'unknown') return;

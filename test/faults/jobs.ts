@@ -14,7 +14,7 @@ const INSERT = 'INSERT INTO done (job, run) VALUES (:job, :run)';
 
 export const DONE: Migrations = { namespace: 'faults', sqlite: [CREATE], postgres: [CREATE] };
 
-const insertDone = defineStatement<{ job: string; run: string }>({
+export const insertDone = defineStatement<{ job: string; run: string }>({
   name: 'insert_done',
   sqlite: INSERT,
   postgres: INSERT,

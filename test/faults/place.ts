@@ -53,8 +53,7 @@ export interface Place extends Address {
 
 export async function place(t: Ending, engine: Engine, base?: string): Promise<Place> {
   const folder = tempFolder(t, base);
-  const server = engine === 'postgres' ? await startPostgres() : null;
-  if (server) t.after(() => server.stop());
+  const server = engine === 'postgres' ? await theServer() : null;
   const at = server ? await newDatabase(server) : join(folder, 'jobs.db');
   const address: Address = { engine, at };
   return {
@@ -105,12 +104,28 @@ export async function queryDatabase(url: string, text: string): Promise<Record<s
   }
 }
 
-async function newDatabase(server: PostgresServer): Promise<string> {
-  const client = new pg.Client({ connectionString: server.url('postgres') });
+let server: Promise<PostgresServer> | undefined;
+let databases = 0;
+
+/** One server for all places of this process, started by the first that needs it. */
+function theServer(): Promise<PostgresServer> {
+  server ??= startPostgres({ settings: { max_connections: '200' } });
+  return server;
+}
+
+/** To be called when no place is needed any more. */
+export async function stopServer(): Promise<void> {
+  await (await server)?.stop();
+  server = undefined;
+}
+
+async function newDatabase(at: PostgresServer): Promise<string> {
+  const name = `faults_${(databases += 1)}`;
+  const client = new pg.Client({ connectionString: at.url('postgres') });
   await client.connect();
-  await client.query('CREATE DATABASE faults');
+  await client.query(`CREATE DATABASE ${name}`);
   await client.end();
-  return server.url('faults');
+  return at.url(name);
 }
 
 type Query = <R>(text: string) => Promise<R[]> | R[];

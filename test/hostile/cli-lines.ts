@@ -1,27 +1,33 @@
 /** Runs command lines one after another in one process, and says how each ended, in lines of JSON. */
 import { main } from '../../src/cli/main.ts';
 
+const { stdout, stderr } = process;
+const written = { stdout: stdout.write.bind(stdout), stderr: stderr.write.bind(stderr) };
+
+// Each command line listens to the process anew.
+process.setMaxListeners(0);
+
 let said = '';
 const keep = ((chunk: string | Uint8Array): boolean => {
   said += String(chunk);
   return true;
 }) as typeof process.stdout.write;
 
-process.on('message', (line: readonly string[]) => {
+async function run(line: readonly string[]): Promise<void> {
   said = '';
   process.exitCode = 0;
-  const { stdout, stderr } = process;
-  const kept = [stdout.write, stderr.write] as const;
   stdout.write = keep;
   stderr.write = keep;
-  main([...line])
-    .then(
-      () => null,
-      (error: unknown) => String(error),
-    )
-    .then((thrown) => {
-      [stdout.write, stderr.write] = kept;
-      process.send?.({ code: process.exitCode, said, thrown });
-    });
-});
+  let thrown: string | null = null;
+  try {
+    await main([...line]);
+  } catch (error) {
+    thrown = String(error);
+  }
+  stdout.write = written.stdout;
+  stderr.write = written.stderr;
+  process.send?.({ code: process.exitCode, said, thrown });
+}
+
+process.on('message', (line: readonly string[]) => void run(line));
 process.send?.('ready');

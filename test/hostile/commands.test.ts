@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { aServer } from '../cli/a-server.ts';
 import { tempFolder } from '../support/temp.ts';
 import { tablesOf } from './rows.ts';
@@ -22,6 +22,8 @@ interface Ended {
 const ARGUMENTS = TEXTS.filter(
   (text) => !text.includes('\0') && text.isWellFormed() && text.length < 20_000,
 );
+// Control characters are what is looked for.
+// oxlint-disable-next-line no-control-regex
 const MOVES_A_TERMINAL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
 /** Every command with one place for a hostile text; `IT` stands for it. */
@@ -98,7 +100,7 @@ const LINES: readonly (readonly string[])[] = [
 
 test(
   'hostile arguments of every command are refused, move no terminal and change nothing',
-  { timeout: 58_000 },
+  { timeout: 240_000 },
   async (t) => {
     const server = await aServer(t);
     const seed = Math.trunc(Math.random() * 2 ** 31);
@@ -120,7 +122,7 @@ test(
     const before = tablesOf(server.db);
     const cases = fc.sample(fc.tuple(fc.constantFrom(...LINES), fc.constantFrom(...ARGUMENTS)), {
       seed,
-      numRuns: 400,
+      numRuns: 150,
     });
     const all = [...LINES.map((line) => [line, 'x\u001b[2J\u202e'] as const), ...cases];
     for (const [line, text] of all) {

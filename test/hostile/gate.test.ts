@@ -132,7 +132,7 @@ test('no token that is altered by one character, random or of the other environm
   const letters = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-';
   let tried = 0;
   for (let at = 0; at < token.length; at += 1) {
-    for (const letter of [...letters, '']) {
+    for (const letter of letters.split('').concat('')) {
       const guess = token.slice(0, at) + letter + token.slice(at + 1);
       if (guess === token) continue;
       tried += 1;
@@ -154,7 +154,7 @@ test('no token that is altered by one character, random or of the other environm
 
 test(
   'a revoked token is refused within a second by two servers on one file, and what waited is ended',
-  { timeout: 50_000 },
+  { timeout: 120_000 },
   async (t) => {
     const first = await aServer(t, '--workers', '0');
     const second = await started(t, [
@@ -187,6 +187,9 @@ test(
       });
       return { answer, at: Date.now() };
     });
+    const streams = await Promise.all(
+      urls.map((url) => listening(url, first.token, String(submitted.data.job_id))),
+    );
     await new Promise((resolve) => setTimeout(resolve, 300));
 
     const id = first.token.split('_')[2] ?? '';
@@ -200,6 +203,11 @@ test(
       });
     }
     t.diagnostic(`refused ${Date.now() - doneAt} ms after the command had ended`);
+    for (const { ended } of streams) {
+      const endedAt = await ended;
+      t.diagnostic(`a stream ended ${endedAt - doneAt} ms after the command had ended`);
+      assert.ok(endedAt - doneAt < 1_500, `${endedAt - doneAt} ms`);
+    }
     for (const wait of waits) {
       const { answer, at } = await wait;
       assert.equal(answer.error?.code, 'AUTHENTICATION_REQUIRED', JSON.stringify(answer));
@@ -223,7 +231,10 @@ test('a flood of bad tokens leaves valid ones unharmed', async (t) => {
   );
   assert.deepEqual(new Set(own), new Set([200]));
   const refused = await Promise.all(flood);
-  assert.deepEqual([...new Set(refused)].toSorted(), [401, 429]);
+  assert.deepEqual(
+    [...new Set(refused)].toSorted((a, b) => a - b),
+    [401, 429],
+  );
   assert.ok(refused.filter((status) => status === 401).length <= 40);
 });
 
@@ -251,6 +262,44 @@ async function tool(url: string, token: string, name: string, args: object): Pro
     readonly error?: unknown;
   };
   return message.result?.structuredContent ?? message;
+}
+
+/** Listen to a task. @returns once it listens, what resolves when the server ends the stream */
+async function listening(
+  url: string,
+  token: string,
+  taskId: string,
+): Promise<{ readonly ended: Promise<number> }> {
+  const name = 'io.modelcontextprotocol/';
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${token}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'subscriptions/listen',
+    },
+    body: JSON.stringify({
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'subscriptions/listen',
+      params: {
+        notifications: { taskIds: [taskId] },
+        _meta: {
+          [`${name}protocolVersion`]: '2026-07-28',
+          [`${name}clientInfo`]: { name: 'x', version: '1' },
+          [`${name}clientCapabilities`]: { extensions: { [`${name}tasks`]: {} } },
+        },
+      },
+    }),
+  });
+  assert.match(response.headers.get('content-type') ?? '', /event-stream/);
+  const ended = response.text().then(
+    () => Date.now(),
+    () => Date.now(),
+  );
+  return { ended };
 }
 
 async function planAt(url: string, token: string): Promise<string> {

@@ -35,9 +35,8 @@ type Path = readonly string[];
 export function judge(one: Case, reply: Reply): string[] {
   const wrong: string[] = [];
   if (!STATUSES.has(reply.status)) wrong.push(`status ${reply.status}`);
-  const sent = String(
-    one.raw ?? `${one.path ?? ''}${JSON.stringify(one.headers ?? {})}${one.body ?? ''}`,
-  );
+  const parts = [one.path, JSON.stringify(one.headers), one.body, one.raw];
+  const sent = parts.map((part) => part?.toString() ?? '').join('\n');
   // The page of error codes names them all.
   const isPage = String(reply.headers['content-type']).startsWith('text/html');
   for (const [what, pattern] of isPage ? [] : INSIDE) {
@@ -53,7 +52,7 @@ export function judge(one: Case, reply: Reply): string[] {
 
 /** Every JSON document of an answer. */
 export function messagesOf({ headers, text }: Reply): unknown[] {
-  const type = String(headers['content-type'] ?? '');
+  const type = headers['content-type'] ?? '';
   if (type.startsWith('application/json')) return text === '' ? [] : [JSON.parse(text) as unknown];
   if (!type.startsWith('text/event-stream')) return [];
   return [...text.matchAll(/^data: ?(.+)$/gm)].map(([, data = '']) => JSON.parse(data) as unknown);

@@ -6,19 +6,11 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { served, batchOf, planOf, type Served } from '../access-codes/served.ts';
 import { closeConnections, sendCase, type Case, type Reply } from './case.ts';
-import {
-  bodyCases,
-  envelopeCases,
-  framingCases,
-  headerCases,
-  idCases,
-  routeCases,
-  toolCases,
-  type Known,
-  type ToolSchema,
-} from './generate.ts';
+import { envelopeCases, idCases, toolCases } from './generate-calls.ts';
+import { bodyCases, framingCases, headerCases, routeCases } from './generate-http.ts';
 import { HANG_MS, judge, messagesOf } from './judge.ts';
 import { tablesOf, type Tables } from './rows.ts';
+import type { Known, ToolSchema } from './wanted.ts';
 
 export interface HostileOptions {
   /** A run with the same seed and count sends the same. */
@@ -107,9 +99,12 @@ async function tried(
     const reply = await sendCase(server.url, token, one);
     const problems = judge(one, reply);
     if (reply.ms > HANG_MS) {
-      // Eight at once share a processor with others; alone it has to be quick.
+      // Eight at once share a processor with others: it is measured by what a usual call takes then.
+      const startedAt = performance.now();
+      await server.data(token, 'list_projects', { limit: 1 });
+      const usual = performance.now() - startedAt;
       const again = await sendCase(server.url, token, one);
-      if (again.ms > HANG_MS) problems.push(`took ${again.ms} ms`);
+      if (again.ms > HANG_MS + 4 * usual) problems.push(`took ${again.ms} ms`);
     }
     return { reply, problems };
   } catch (error) {

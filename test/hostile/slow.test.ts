@@ -7,8 +7,8 @@ import { served, type Served } from '../access-codes/served.ts';
 
 /** Connections of each kind of slowness. */
 const EACH = 67;
-/** By then the server has cut every one of them off. */
-const CUT_MS = 25_000;
+/** By then the server has cut every one of them off, where it is not kept from its processor. */
+const CUT_MS = 18_000;
 
 const HEAD = (token: string) =>
   `POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`;
@@ -43,7 +43,7 @@ async function usual(server: Served, token: string): Promise<number> {
 
 test(
   '200 slow connections are cut off, and usual clients notice nothing',
-  { timeout: 58_000 },
+  { timeout: 120_000 },
   async (t) => {
     const server = await served();
     t.after(() => server.close());
@@ -72,8 +72,8 @@ test(
     t.diagnostic(
       `p99 ${idle.toFixed(1)} ms idle, ${busy.toFixed(1)} ms busy; cut off after ${cutAfter} ms; ${grown.toFixed(0)} MB`,
     );
-    assert.ok(cutAfter < CUT_MS, `${cutAfter} ms`);
-    assert.ok(busy < Math.max(3 * idle, 500), `p99 ${busy} ms, idle ${idle} ms`);
+    assert.ok(cutAfter < CUT_MS + 100 * idle, `${cutAfter} ms`);
+    assert.ok(busy < Math.max(5 * idle, 500), `p99 ${busy} ms, idle ${idle} ms`);
     assert.ok(grown < 100, `${grown} MB`);
   },
 );
@@ -117,3 +117,25 @@ async function times(one: () => Promise<number>, count: number): Promise<number>
   for (let i = 0; i < count; i += 1) all.push(await one());
   return all.toSorted((a, b) => a - b)[Math.floor(count * 0.99)] ?? 0;
 }
+
+test('a flood of questions whether the server is ready costs a few writes', async (t) => {
+  let looks = 0;
+  const server = await served();
+  t.after(() => server.close());
+  const { store } = server;
+  const health = store.health.bind(store);
+  store.health = async () => {
+    looks += 1;
+    return health();
+  };
+  const startedAt = Date.now();
+  const answers = await Promise.all(
+    Array.from({ length: 500 }, async () => {
+      const response = await fetch(new URL('/readyz', server.url));
+      await response.text();
+      return response.status;
+    }),
+  );
+  assert.deepEqual(new Set(answers), new Set([200]));
+  assert.ok(looks <= 2 + (Date.now() - startedAt) / 250, `${looks} looks`);
+});

@@ -1,5 +1,5 @@
 /** Many teams that ask for each other's things by every name: a stranger's is as unknown as none. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { batchOf, planOf, served, type Served } from '../access-codes/served.ts';
 
 export interface ProbeOptions {

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { isPostgres } from '../database-address.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { takeSecret } from '../environment.ts';
 import { CliError, EXIT_CODES_HELP } from '../exit.ts';
@@ -52,22 +53,18 @@ ${EXIT_CODES_HELP}`,
 }
 
 async function doctor(options: DoctorOptions): Promise<void> {
-  const { db, url, token } = options;
+  const { url, token } = options;
   takeSecret('MCP_ASYNC_JOBS_TOKEN');
   takeSecret('MCP_ASYNC_JOBS_KEY');
-  const [{ checkDatabase }, { checkOwnServer, checkServer }, { ok }] = await Promise.all([
-    import('../doctor/database.ts'),
+  const [databaseFindings, { checkOwnServer, checkServer }, { ok }] = await Promise.all([
+    findingsOf(options),
     import('../doctor/round-trip.ts'),
     import('../doctor/finding.ts'),
   ]);
   const { node, sqlite } = process.versions;
   const findings = [
     ok('runtime', `Node ${node} with SQLite ${sqlite} on ${process.platform} ${process.arch}.`),
-    ...checkDatabase({
-      db,
-      keyFile: options.keyFile ?? `${db}.key`,
-      retentionMs: options.retentionDays * DAY_MS,
-    }),
+    ...databaseFindings,
     ...(await (url === undefined
       ? checkOwnServer()
       : checkServer({ url, ...(token !== undefined && { token }) }))),
@@ -79,6 +76,16 @@ async function doctor(options: DoctorOptions): Promise<void> {
   throw new CliError('DOCTOR', `${errors} of ${findings.length} checks found an error.`, {
     remediation: 'Do what stands beside each, and run doctor again.',
   });
+}
+
+async function findingsOf({ db, keyFile, retentionDays }: DoctorOptions): Promise<Finding[]> {
+  if (isPostgres(db)) {
+    const { checkPostgres } = await import('../doctor/postgres.ts');
+    return checkPostgres(db);
+  }
+  const { checkDatabase } = await import('../doctor/database.ts');
+  const retentionMs = retentionDays * DAY_MS;
+  return checkDatabase({ db, keyFile: keyFile ?? `${db}.key`, retentionMs });
 }
 
 function lineOf({ check, level, message, fix }: Finding): string {

@@ -3,6 +3,7 @@ import type { ServeOptions, Serving } from '../../http.ts';
 import type { Logger } from '../../job/log.ts';
 import { addApplicationOptions, type ApplicationOptions } from '../application-options.ts';
 import type { Application } from '../application.ts';
+import { shownDatabase } from '../database-address.ts';
 import { CliError, EXIT_CODES_HELP } from '../exit.ts';
 import { LOG_LEVELS, type LogLevel } from '../log-level.ts';
 import { dbOption, httpUrl, jsonOption, listOption, numberOption } from '../options.ts';
@@ -52,6 +53,11 @@ Examples:
   mcp-async-jobs start
   mcp-async-jobs start --db /var/lib/jobs.db --port 8080 --public-url https://jobs.example.com
   mcp-async-jobs start --jobs ./jobs.ts --workers 4 --json
+  DATABASE_URL=postgres://jobs@db.example.com/jobs mcp-async-jobs start --key-file codes.key
+
+On PostgreSQL any number of these and of \`worker\`, on any machines, share the work. Each has at most
+--connections connections and one that listens, for itself and all of its workers; max_connections
+of the server must allow the sum.
 ${EXIT_CODES_HELP}`,
     )
     .action(start);
@@ -197,7 +203,8 @@ async function listen(
 
 function announce(options: StartOptions, serving: Serving): void {
   const { url, publicUrl: address } = serving;
-  const { db, workers } = options;
+  const { workers } = options;
+  const db = shownDatabase(options.db);
   const { pid } = process;
   if (options.json === true) {
     const facts = { event: 'listening', url, public_url: address, pid, db, workers };

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Supervision } from '../../worker/supervise.ts';
 import { addApplicationOptions, type ApplicationOptions } from '../application-options.ts';
+import { shownDatabase } from '../database-address.ts';
 import { EXIT_CODES_HELP } from '../exit.ts';
 import type { LogLevel } from '../log-level.ts';
 import { dbOption, jsonOption } from '../options.ts';
@@ -80,7 +81,9 @@ async function ready(supervision: Supervision, workers: number, stop: AbortSigna
   while (supervision.alive() < workers && !stop.aborted) await pause(READY_LOOK_MS);
 }
 
-function announce({ db, workers, json }: WorkerOptions, supervision: Supervision): void {
+function announce(options: WorkerOptions, supervision: Supervision): void {
+  const { workers, json } = options;
+  const db = shownDatabase(options.db);
   const { pid } = process;
   if (json === true) {
     return printJson({ event: 'ready', pid, db, workers, worker_pids: supervision.pids() }, true);

@@ -109,8 +109,7 @@ async function connect(url: string): Promise<{ client: Client; isPooled: boolean
 function assertAddress(url: string): void {
   if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return;
   throw new JobError('INTERNAL_ERROR', {
-    message:
-      'The address of the database is not of the form postgres://user:password@host:port/database.',
+    message: 'The address of the database is not of the form postgres://user@host:port/database.',
   });
 }
 

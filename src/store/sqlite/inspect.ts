@@ -12,6 +12,7 @@ const INTEGRITY = 'PRAGMA integrity_check(10)';
 const SETTINGS = `SELECT sqlite_version() AS sqlite,
   (SELECT journal_mode FROM pragma_journal_mode) AS journal`;
 const SCHEMA = `SELECT namespace, max(version) AS version FROM schema_migrations GROUP BY namespace`;
+const HAS_SCHEMA = `SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'`;
 const OPEN = `SELECT count(*) AS jobs FROM jobs WHERE completed_at IS NULL`;
 const QUEUED = `SELECT tool, count(*) AS jobs, min(created_at) AS oldest FROM jobs
   WHERE status = 'queued' AND due_at IS NULL GROUP BY tool`;
@@ -46,6 +47,22 @@ export interface InspectOptions {
   readonly overdueMs: number;
   readonly retentionMs: number;
   readonly soonMs: number;
+}
+
+/**
+ * Version of the tables, by namespace; empty for a file without any.
+ *
+ * @throws Error what SQLite says, when the file is no database
+ */
+export function schemaVersions(path: string): ReadonlyMap<string, number> {
+  const db = openReader(path);
+  try {
+    if (db.prepare(HAS_SCHEMA).get() === undefined) return new Map();
+    const rows = db.prepare(SCHEMA).all();
+    return new Map(rows.map((row) => [String(row['namespace']), Number(row['version'])]));
+  } finally {
+    db.close();
+  }
 }
 
 /** @throws Error what SQLite says, when the file is not a database of this program */

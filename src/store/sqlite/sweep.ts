@@ -3,7 +3,7 @@
  * grow old. One pass is one member of a commit, and bounded.
  */
 import type { DatabaseSync } from 'node:sqlite';
-import { bootId, monotonic, patientNow } from '../../job/clock.ts';
+import { bootId, monotonic, now, patientNow } from '../../job/clock.ts';
 import { expire, handBack } from '../../job/transitions.ts';
 import { isDead } from '../process-identity.ts';
 import type { SweepOptions, SweepResult } from '../store.ts';
@@ -40,7 +40,7 @@ export class Sweep {
     const workers = this.#workers();
     this.#run(sql.WAKE_RESTING, { mono: monotonic(), boot: bootId() });
     this.#takeBack(workers);
-    for (const row of this.#all(sql.OVERDUE_WAITING, { now: patientNow() })) {
+    for (const row of this.#all(sql.OVERDUE_WAITING, { now: now() })) {
       const requestId = row['request_id'] as string;
       const change = expire('waiting', 'INPUT_TIMEOUT', requestId);
       this.#operations.apply(row['id'] as string, change, null);

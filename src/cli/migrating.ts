@@ -1,0 +1,72 @@
+/** What `migrate` does, on both engines: how far the tables are, what is missing, and doing it. */
+import { existsSync } from 'node:fs';
+import { loadPostgres } from '../http/load-postgres.ts';
+import type { Migrations } from '../store/migrations.ts';
+import { isPostgres } from './database-address.ts';
+
+/** How far the tables of a namespace are; `found` is 0 when there are none. */
+export interface TableStatus {
+  readonly namespace: string;
+  readonly found: number;
+  readonly wanted: number;
+}
+
+export interface MissingStep {
+  readonly namespace: string;
+  readonly version: number;
+  /** Null for the tables of pg-boss, which are its own. */
+  readonly sql: string | null;
+}
+
+/** Changes nothing. */
+export async function statusOfDatabase(
+  db: string,
+  migrations: readonly Migrations[],
+): Promise<TableStatus[]> {
+  if (isPostgres(db)) return (await loadPostgres()).migrationStatus(db, { migrations });
+  const [all, found] = await Promise.all([sqliteTables(migrations), sqliteVersions(db)]);
+  return all.map(({ namespace, sqlite }) => ({
+    namespace,
+    found: found.get(namespace) ?? 0,
+    wanted: sqlite.length,
+  }));
+}
+
+/** Changes nothing. */
+export async function planForDatabase(
+  db: string,
+  migrations: readonly Migrations[],
+): Promise<MissingStep[]> {
+  if (isPostgres(db)) return (await loadPostgres()).planMigrations(db, { migrations });
+  const [all, found] = await Promise.all([sqliteTables(migrations), sqliteVersions(db)]);
+  return all.flatMap(({ namespace, sqlite }) =>
+    sqlite
+      .map((sql, index) => ({ namespace, version: index + 1, sql }))
+      .filter(({ version }) => version > (found.get(namespace) ?? 0)),
+  );
+}
+
+/** @returns how far the tables are then */
+export async function migrateDatabase(
+  db: string,
+  migrations: readonly Migrations[],
+): Promise<TableStatus[]> {
+  if (isPostgres(db)) return (await loadPostgres()).applyMigrations(db, { migrations });
+  const { openStore } = await import('../sqlite.ts');
+  await (await openStore(db, { migrations, isGuest: true })).close();
+  return statusOfDatabase(db, migrations);
+}
+
+async function sqliteTables(migrations: readonly Migrations[]): Promise<readonly Migrations[]> {
+  const [{ JOBS_MIGRATIONS }, { TEAM_MIGRATIONS }] = await Promise.all([
+    import('../store/sqlite/migrations.ts'),
+    import('../team/sqlite/migrations.ts'),
+  ]);
+  return [JOBS_MIGRATIONS, TEAM_MIGRATIONS, ...migrations];
+}
+
+async function sqliteVersions(file: string): Promise<ReadonlyMap<string, number>> {
+  if (!existsSync(file)) return new Map();
+  const { schemaVersions } = await import('../store/sqlite/inspect.ts');
+  return schemaVersions(file);
+}

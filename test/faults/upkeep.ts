@@ -1,0 +1,308 @@
+/** What operators do while jobs run: restart the database, change the tables, back up, wait for long. */
+import { readdirSync, statSync, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { backup, DatabaseSync } from 'node:sqlite';
+import { setTimeout as pause } from 'node:timers/promises';
+import { monotonic } from '../../src/job/clock.ts';
+import { startScript } from '../support/child.ts';
+import { check, type Remains } from './checker.ts';
+import {
+  atRest,
+  percentile,
+  told,
+  withEnding,
+  type Fault,
+  type FaultRun,
+  type Outcome,
+} from './fault.ts';
+import { Fleet, kill } from './fleet.ts';
+import { done } from './history.ts';
+import { together } from './kills.ts';
+import { ENGINES, inFile, place, type Address } from './place.ts';
+import { Seeded } from './random.ts';
+import { storm } from './storm.ts';
+import { injected, noStrace } from './tools.ts';
+import { openNewer } from './versions.ts';
+
+/** The database server dies and comes back, again and again. */
+async function databaseKills(run: FaultRun): Promise<Outcome> {
+  const outcome = await storm(run, {
+    application: 'codes',
+    guests: 1,
+    async disturb({ fleet, random }) {
+      const downs: number[] = [];
+      for (let i = 0; i < run.count; i += 1) {
+        await pause(random.within(1_000, 4_000));
+        const killedAt = monotonic();
+        await fleet.place.server?.kill();
+        await pause(random.below(1_500));
+        await fleet.place.server?.start();
+        downs.push(monotonic() - killedAt);
+      }
+      return { 'database kills': run.count, 'down ms (median)': percentile(downs, 0.5) };
+    },
+  });
+  return { ...outcome, runs: run.count };
+}
+
+const MIGRATES = new URL('./migrates.ts', import.meta.url);
+/** So many writes has the making of all tables, at most. */
+const MIGRATION_WRITES = 300;
+
+/** A process is killed while it makes the tables; the next one goes on where it stopped. */
+async function killedMigrations(run: FaultRun): Promise<Outcome> {
+  const random = new Seeded(run.seed);
+  const violations: string[] = [];
+  let killed = 0;
+  const own = run.engine === 'postgres' ? await place(run.t, 'postgres') : null;
+  for (let i = 0; i < run.count; i += 1) {
+    await withEnding(async (t) => {
+      const at = own
+        ? { ...own, at: own.server?.url(`migrate_${i}`) ?? '' }
+        : await place(t, 'sqlite', '/tmp');
+      const address: Address = { engine: run.engine, at: at.at };
+      if (own) await makeDatabase(own.server?.url('postgres') ?? '', `migrate_${i}`);
+      const n = 1 + random.below(MIGRATION_WRITES);
+      const how = own ? {} : { through: injected('pwrite64', `signal=SIGKILL:when=${n}`) };
+      const script = startScript(t, MIGRATES, address, how);
+      if (own) {
+        await script.said('begins', 20_000);
+        setTimeout(() => script.kill('SIGKILL'), random.below(1_200));
+      }
+      if ((await script.ended) === 'SIGKILL') killed += 1;
+      const again = startScript(t, MIGRATES, address);
+      const code = await again.ended;
+      if (code !== 0)
+        violations.push(
+          `killed at ${n}: the next start ended with ${code}: ${again.stderr().slice(0, 300)}`,
+        );
+      if (!own && (await inFile(at.at)).soundness !== 'ok')
+        violations.push(`killed at ${n}: the file is unsound`);
+    });
+  }
+  return { runs: run.count, counted: { 'killed while migrating': killed }, violations };
+}
+
+async function makeDatabase(url: string, name: string): Promise<void> {
+  const { default: pg } = await import('pg');
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(`CREATE DATABASE ${name}`);
+  await client.end();
+}
+
+/** A newer program changes the tables under an older one that is at work. */
+async function twoVersions(run: FaultRun): Promise<Outcome> {
+  const violations: string[] = [];
+  const outcome = await storm(run, {
+    application: 'works',
+    async disturb({ fleet }) {
+      const { engine, at } = fleet.place;
+      await pause(1_000);
+      const newer = await openNewer({ engine, at });
+      await pause(1_500);
+      await newer.close();
+      const refused = await fleet.guest('guest').then(
+        () => null,
+        (error: unknown) => String(error),
+      );
+      if (!refused) violations.push('an older program started on newer tables');
+      else if (!/version 2/.test(refused))
+        violations.push(`an older program was refused with ${refused.slice(0, 300)}`);
+      return { 'older programs refused': refused ? 1 : 0 };
+    },
+  });
+  return { ...outcome, violations: [...outcome.violations, ...violations] };
+}
+
+/** Copies are taken while everything runs; each is sound, whole, and has what was acknowledged before. */
+async function backups(run: FaultRun): Promise<Outcome> {
+  const violations: string[] = [];
+  const times: number[] = [];
+  let largest = 0;
+  const outcome = await storm(run, {
+    application: 'codes',
+    async disturb({ fleet, random }) {
+      const { at, engine } = fleet.place;
+      for (let i = 0; i < run.count; i += 1) {
+        await pause(random.within(50, 400));
+        const before = fleet.history.entries.filter(({ endedAt }) => endedAt !== null);
+        const startedAt = monotonic();
+        const copy =
+          engine === 'sqlite'
+            ? await copied(at, join(fleet.place.folder, `copy-${i}.db`), i % 2 === 0)
+            : await fleet.place.remains();
+        times.push(monotonic() - startedAt);
+        largest = Math.max(largest, copy.codes.length);
+        violations.push(...inCopy(copy, before).map((what) => `copy ${i}: ${what}`));
+      }
+      return { copies: run.count };
+    },
+  });
+  const counted = {
+    ...outcome.counted,
+    'copied within ms (p99)': percentile(times, 0.99),
+    'codes in the largest copy': largest,
+  };
+  return { runs: run.count, counted, violations: [...outcome.violations, ...violations] };
+}
+
+async function copied(from: string, to: string, isVacuum: boolean): Promise<Remains> {
+  const db = new DatabaseSync(from, { timeout: 5_000 });
+  try {
+    if (isVacuum) db.prepare('VACUUM INTO ?').run(to);
+    else await backup(db, to);
+  } finally {
+    db.close();
+  }
+  return await inFile(to);
+}
+
+/** Of the invariants, what a moment can show. */
+function inCopy(copy: Remains, entries: Parameters<typeof check>[0]): string[] {
+  const submits = entries.filter(({ deed }) => deed.op === 'submit');
+  return check(submits, copy, { isDrained: false, isWhole: false })
+    .filter(({ invariant }) => ['I1', 'I5', 'I6', 'I7'].includes(invariant))
+    .map(told);
+}
+
+interface Sample {
+  readonly rssMb: number;
+  readonly files: number;
+  readonly walMb: number;
+}
+
+function sampleOf(pid: number, wal: string): Sample {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return {
+    rssMb: Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024),
+    files: readdirSync(`/proc/${pid}/fd`).length,
+    walMb: existsSync(wal) ? Math.round(statSync(wal).size / 1_048_576) : 0,
+  };
+}
+
+/** Load for `count` seconds, with somebody who reads all the time; nothing may grow. */
+async function soak(run: FaultRun): Promise<Outcome> {
+  const samples: Sample[] = [];
+  const outcome = await storm(run, {
+    application: 'codes',
+    restMs: 10,
+    async disturb({ fleet }) {
+      const wal = `${fleet.place.at}-wal`;
+      const reader =
+        fleet.place.engine === 'sqlite'
+          ? new DatabaseSync(fleet.place.at, { readOnly: true })
+          : null;
+      const startedAt = monotonic();
+      while (monotonic() - startedAt < run.count * 1_000) {
+        // Somebody looks at one moment for a whole second: no checkpoint gets past it.
+        reader?.exec('BEGIN');
+        reader?.prepare('SELECT count(*) FROM codes').get();
+        await pause(1_000);
+        reader?.exec('COMMIT');
+        samples.push(sampleOf(fleet.server.pid, wal));
+      }
+      reader?.close();
+      return { seconds: run.count };
+    },
+  });
+  const part = Math.max(1, Math.floor(samples.length / 4));
+  const median = (of: readonly Sample[], what: keyof Sample) =>
+    percentile(
+      of.map((one) => one[what]),
+      0.5,
+    );
+  const [early, late] = [samples.slice(part, 2 * part), samples.slice(-part)];
+  const grown = median(late, 'rssMb') - median(early, 'rssMb');
+  const walMax = Math.max(...samples.map(({ walMb }) => walMb));
+  const violations = [...outcome.violations];
+  if (grown > 64) violations.push(`memory grew by ${grown} MB`);
+  if (median(late, 'files') - median(early, 'files') > 16) violations.push('open files grew');
+  if (walMax > 64) violations.push(`the WAL was ${walMax} MB`);
+  const counted = {
+    ...outcome.counted,
+    'RSS MB early': median(early, 'rssMb'),
+    'RSS MB late': median(late, 'rssMb'),
+    'open files late': median(late, 'files'),
+    'WAL MB (max)': walMax,
+  };
+  return { runs: run.count, counted, violations };
+}
+
+/** A deploy with work in the queue: everything is killed, and a new fleet finishes it. */
+async function deploy(run: FaultRun): Promise<Outcome> {
+  const at = await place(run.t, run.engine, '/tmp');
+  const [caller] = await at.callers(1);
+  if (!caller) throw new Error('nobody calls');
+  const fleet = new Fleet(run.t, at, { application: 'works', concurrency: 8, workers: 2 });
+  await fleet.start({ workers: 0 });
+  const client = fleet.client(caller, 'ann');
+  const lane = async (from: number): Promise<void> => {
+    for (let i = from; i < run.count; i += 16)
+      await client.submitSurely('quick', { key: `q${i}` }, `q${i}`);
+  };
+  await Promise.all(Array.from({ length: 16 }, (_, from) => lane(from)));
+  const guest = await fleet.guest('guest');
+  await pause(500);
+  await Promise.all([kill(fleet.server), kill(guest)]);
+  await (await openNewer(at)).close();
+  const program = startScript(run.t, MIGRATES, { engine: run.engine, at: at.at });
+  const refusal = await program.ended;
+  // The newer program is the same but for its tables.
+  const newer = startScript(run.t, new URL('./newer.ts', import.meta.url), {
+    engine: run.engine,
+    at: at.at,
+    folder: at.folder,
+  });
+  await newer.said('open', 30_000);
+  const rest = await atRest(fleet, {}, 60_000 + run.count * 20);
+  const acknowledged = done(fleet.history.entries, 'submit').length;
+  const violations = [...rest.violations];
+  if (refusal === 0) violations.push('the older program started on newer tables');
+  return { runs: run.count, counted: { 'queued over the deploy': acknowledged }, violations };
+}
+
+export const UPKEEP: Readonly<Record<string, Fault>> = {
+  F11: {
+    title: 'SIGKILL of the database server, and its restart, under load',
+    bar: '0 acknowledged lost, 0 duplicated; servers and workers come back by themselves',
+    engines: ['postgres'],
+    full: 30,
+    quick: 1,
+    run: databaseKills,
+  },
+  F30: {
+    title:
+      'a deploy: killed migrations, tables that become newer under an older program, a queue that goes over',
+    bar: '0 lost; a killed migration is resumed; an older program refuses newer tables with a clear error',
+    engines: ENGINES,
+    full: 60,
+    quick: 3,
+    missing: noStrace,
+    async run(run) {
+      const parts = [
+        await killedMigrations(run),
+        await withEnding((t) => twoVersions({ ...run, t })),
+        await withEnding((t) => deploy({ ...run, t, count: run.count * 20 })),
+      ];
+      return { ...together(parts), runs: run.count };
+    },
+  },
+  F31: {
+    title:
+      'copies of the database while it is written (VACUUM INTO and the backup API; a snapshot on PostgreSQL)',
+    bar: 'each copy is sound and has every job acknowledged before it, with exact batches',
+    engines: ENGINES,
+    full: 50,
+    quick: 2,
+    run: backups,
+  },
+  F32: {
+    title: 'load for so many seconds, with a reader that holds its moment',
+    bar: 'memory, open files and the WAL (64 MB) stay bounded',
+    engines: ENGINES,
+    full: 180,
+    quick: 5,
+    run: soak,
+  },
+};

@@ -1,3 +1,5 @@
 import { runOnNode24 } from '../bin/node-version.js';
 
-runOnNode24(() => import('./demo.ts'));
+runOnNode24(() =>
+  process.argv.includes('--postgres') ? import('./demo-postgres.ts') : import('./demo.ts'),
+);

@@ -64,7 +64,7 @@ function meaningOf({ description, argChoices }: Option): string {
 
 function defaultOf({ defaultValueDescription, envVar, mandatory, ...option }: Option): string {
   // A value that depends on the machine has a description.
-  const defaultValue: unknown = defaultValueDescription ?? option.defaultValue;
+  const defaultValue = defaultValueDescription ?? (option.defaultValue as unknown);
   const parts = [
     mandatory && defaultValue === undefined ? 'must be given' : '',
     defaultValue === undefined ? '' : `\`${String(defaultValue)}\``,

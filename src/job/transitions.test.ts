@@ -69,3 +69,25 @@ test('what a handler declares is no fault', () => {
   assert.deepEqual([error?.code, error?.message, error?.fault], ['NO_PAPER', 'No paper.', false]);
   assert.equal(fault, undefined);
 });
+
+test('a change says whole what it does', () => {
+  assert.deepEqual(moves.handBack(held()), { from: ['running'], to: 'queued', lease: 'l1' });
+  assert.deepEqual(moves.handBack(held(), { alone: true }).alone, true);
+  assert.deepEqual(moves.handBack(held(), { alone: false }).alone, false);
+  assert.deepEqual(moves.answer({ a: 1 }), {
+    from: ['waiting'],
+    to: 'queued',
+    lease: null,
+    answers: { a: 1 },
+  });
+  assert.deepEqual(moves.cancel('req_2').from, ['queued', 'running', 'waiting']);
+  assert.equal(moves.cancel('req_2').error?.fault, false);
+  const spent = moves.handBack(held({ runs: RUNS_MAX })).error;
+  assert.deepEqual(
+    [spent?.code, spent?.context['runs'], spent?.fault],
+    ['RUNS_EXHAUSTED', RUNS_MAX, true],
+  );
+  const expired = moves.expire('waiting', 'INPUT_TIMEOUT', 'req_3');
+  assert.deepEqual([expired.from, expired.to, expired.lease], [['waiting'], 'failed', null]);
+  assert.deepEqual([expired.error?.fault, expired.error?.request_id], [true, 'req_3']);
+});

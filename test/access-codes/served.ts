@@ -95,7 +95,8 @@ export async function served(
   more: Partial<ServeOptions> = {},
 ): Promise<Served> {
   const folder = mkdtempSync(join(tmpdir(), 'access-codes-'));
-  const { store, dump } = await openKept(folder);
+  const kept = await openKept(folder);
+  const { store } = kept;
   const application = await accessCodes(store, {
     keyFile: join(folder, 'jobs.db.key'),
     ...options,
@@ -146,7 +147,7 @@ export async function served(
     logged,
     answered,
     application,
-    kept: dump,
+    kept: () => kept.dump(),
     token: async (wanted = {}) => {
       const defaults = { team: 'acme', owner: 'ann', abilities: ['*'] };
       return (await createToken(store, { ...defaults, ...wanted })).token;

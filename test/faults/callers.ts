@@ -1,4 +1,5 @@
 /** Callers who lose answers, all want the same code, ask for too much, or ask too often. */
+import { tmpdir } from 'node:os';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,7 +10,7 @@ import { ENGINES, place, type Caller } from './place.ts';
 import { Seeded } from './random.ts';
 
 async function begin(run: FaultRun, application: 'works' | 'codes', teams = 1) {
-  const at = await place(run.t, run.engine, '/tmp');
+  const at = await place(run.t, run.engine, tmpdir());
   const callers = await at.callers(teams);
   const fleet = new Fleet(run.t, at, { application, workers: 2, concurrency: 2 });
   const clients = callers.map((caller, i) => fleet.client(caller, `client ${i}`));
@@ -136,6 +137,9 @@ async function manyCodes(run: FaultRun): Promise<Outcome> {
   const violations = [...rest.violations];
   if (counts.size !== ALPHABET.length) violations.push(`codes use ${counts.size} symbols`);
   if (chi > CHI_SQUARE_MAX) violations.push(`chi-square of the symbols is ${chi.toFixed(1)}`);
+  violations.push(
+    ...(await fleet.place.acceptsTwice()).map((what) => `I6: the database takes ${what}`),
+  );
   const codes = rest.remains.codes.length;
   const workers = new Set(
     fleet.history.entries.filter(({ deed }) => deed.op === 'claim').map(({ process }) => process),

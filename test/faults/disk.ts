@@ -1,4 +1,5 @@
 /** What can happen to a file: a process dies at any write, the power goes, a sync fails, no space. */
+import { tmpdir } from 'node:os';
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +29,7 @@ const READY_MS = 2_000;
 
 /** A database with tables, tokens and a plan, to be copied: so each run begins at the same write. */
 async function prepared(t: Ending): Promise<{ at: Place; caller: Caller; plan: string }> {
-  const at = await place(t, 'sqlite', '/tmp');
+  const at = await place(t, 'sqlite', tmpdir());
   const [caller] = await at.callers(1);
   if (!caller) throw new Error('nobody calls');
   const fleet = new Fleet(t, at, { application: 'codes', workers: 0 });
@@ -40,7 +41,7 @@ async function prepared(t: Ending): Promise<{ at: Place; caller: Caller; plan: s
 }
 
 async function copyOf(t: Ending, from: Place): Promise<Place> {
-  const at = await place(t, 'sqlite', '/tmp');
+  const at = await place(t, 'sqlite', tmpdir());
   for (const name of ['jobs.db', 'key'])
     copyFileSync(join(from.folder, name), join(at.folder, name));
   return at;
@@ -256,7 +257,7 @@ function write(folder: string, file: string, files: ReadonlyMap<string, Buffer>)
 
 /** Of so many images of a process that syncs too little, how many lost a row. */
 async function controlLost(t: Ending, run: FaultRun): Promise<number> {
-  const folder = tempFolder(t, '/tmp');
+  const folder = tempFolder(t, tmpdir());
   const path = join(folder, 'control.db');
   const db = new DatabaseSync(path);
   db.exec('CREATE TABLE kept (id INTEGER PRIMARY KEY)');

@@ -114,6 +114,18 @@ export const flaky = defineJob({
   },
 });
 
+export const resting = defineJob({
+  ...base,
+  name: 'resting',
+  description: 'Throws at its first attempt, and rests for longer than a poll before the next.',
+  backoff: { baseMs: 3_000, maxMs: 3_000 },
+  run(args, job) {
+    const { result, effects } = begin(args, job);
+    if (job.attempt < 2) throw new Error('first');
+    return job.complete(result, effects);
+  },
+});
+
 /** How a job can take its process with it. */
 const deaths: Readonly<Record<string, () => void>> = {
   exits: () => process.exit(3),

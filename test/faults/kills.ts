@@ -1,4 +1,5 @@
 /** Processes that are killed: at named points, at random under load, politely with work in hand. */
+import { tmpdir } from 'node:os';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -77,7 +78,7 @@ const POINTS: Readonly<Record<string, (scene: Scene, nodes: readonly Script[]) =
 /** One kill at one point, a restart, and a look at everything. */
 async function killAt(run: FaultRun, point: string, victim: Victim): Promise<readonly string[]> {
   return await withEnding(async (t) => {
-    const at = await place(t, run.engine, '/tmp');
+    const at = await place(t, run.engine, tmpdir());
     const [caller] = await at.callers(1);
     if (!caller) throw new Error('nobody calls');
     const fleet = new Fleet(t, at, { application: 'works', leaseMs: 2_000 });
@@ -187,7 +188,7 @@ const RUNNING = 20;
 
 /** SIGTERM with work in hand: the work is handed back, and nobody is blamed. */
 async function politely(run: FaultRun): Promise<Outcome> {
-  const at = await place(run.t, run.engine, '/tmp');
+  const at = await place(run.t, run.engine, tmpdir());
   const [caller] = await at.callers(1);
   if (!caller) throw new Error('nobody calls');
   const fleet = new Fleet(run.t, at, {
@@ -229,7 +230,7 @@ async function politely(run: FaultRun): Promise<Outcome> {
 
 /** A batch is cut in the middle of being written, again and again. */
 async function midBatch(run: FaultRun): Promise<Outcome> {
-  const at = await place(run.t, run.engine, '/tmp');
+  const at = await place(run.t, run.engine, tmpdir());
   const [caller] = await at.callers(1);
   if (!caller) throw new Error('nobody calls');
   const fleet = new Fleet(run.t, at, { application: 'codes' });

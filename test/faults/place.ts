@@ -49,6 +49,8 @@ export interface Place extends Address {
   remains(texts?: Readonly<Record<string, string>>): Promise<Remains>;
   /** How many jobs are not final. */
   open(): Promise<number>;
+  /** What of a code the database would take a second time; nothing is kept of the attempt. */
+  acceptsTwice(): Promise<string[]>;
 }
 
 export async function place(t: Ending, engine: Engine, base?: string): Promise<Place> {
@@ -79,7 +81,46 @@ export async function place(t: Ending, engine: Engine, base?: string): Promise<P
       const [row] = await (engine === 'sqlite' ? queryFile : queryDatabase)(at, OPEN);
       return Number((row as { open: number } | undefined)?.open ?? 0);
     },
+    async acceptsTwice() {
+      const taken: string[] = [];
+      for (const [what, text] of Object.entries(TWICE)) {
+        const attempt = `BEGIN; ${text}; ROLLBACK`;
+        const isTaken = await (engine === 'sqlite' ? tryFile : tryDatabase)(at, attempt);
+        if (isTaken) taken.push(what);
+      }
+      return taken;
+    },
   };
+}
+
+const COPY = `team_id, project_id, plan_id, batch_id`;
+const REST = `first4, last4, created_at`;
+/** Each differs from a code that is there in all but one thing. */
+const TWICE = {
+  'the same code twice': `INSERT INTO codes (id, ${COPY}, ordinal, code_mac, ${REST})
+    SELECT 'sub_twice', ${COPY}, 1000000, code_mac, ${REST} FROM codes LIMIT 1`,
+  'the same place of a batch twice': `INSERT INTO codes (id, ${COPY}, ordinal, code_mac, ${REST})
+    SELECT 'sub_twice', ${COPY}, ordinal, MAC, ${REST} FROM codes LIMIT 1`,
+};
+
+function tryFile(path: string, text: string): boolean {
+  const db = new DatabaseSync(path, { timeout: 5_000 });
+  try {
+    db.exec(text.replace('MAC', 'randomblob(32)'));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    db.close();
+  }
+}
+
+async function tryDatabase(url: string, text: string): Promise<boolean> {
+  const mac = "sha256('twice'::bytea)";
+  return await queryDatabase(url, text.replace('MAC', mac)).then(
+    () => true,
+    () => false,
+  );
 }
 
 const OPEN = 'SELECT count(*) AS open FROM jobs WHERE completed_at IS NULL';

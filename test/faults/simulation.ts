@@ -116,6 +116,7 @@ class Simulation {
     this.#history = new History();
     this.#jobs = [];
     this.#moves.clear();
+    this.#leases.clear();
     this.#illegal = [];
     this.#workers = Array.from({ length: 3 }, (_, i) => ({ id: `wrk_${i}`, runs: [] }));
     for (const worker of this.#workers) this.#beat(worker);
@@ -160,13 +161,29 @@ class Simulation {
     else if (chance < 0.6) this.#end(worker);
     else if (chance < 0.66) this.#renew(worker);
     else if (chance < 0.72) this.#byCaller();
-    else if (chance < 0.82)
-      this.#write('sweep', () => this.#sweep.pass({ retentionMs: 1e12, toolMissingMs: 1e12 }));
+    else if (chance < 0.82) this.#pass();
     else if (chance < 0.9) this.#poll();
     else if (chance < 0.98) this.#clock.pass(random.within(1, LEASE_MS));
     else if (chance < 0.99) this.#clock.jump(random.within(-100_000, 100_000));
     // It dies: what it held is known to nobody any more.
     else worker.runs = [];
+  }
+
+  /** Who is taken back must have let its lease run out, or look dead. */
+  #pass(): void {
+    const at = Number(process.hrtime.bigint() / 1_000_000n);
+    const options = { retentionMs: 1e12, toolMissingMs: 1e12 };
+    const before = new Map(this.#moves);
+    const moved = this.#write('sweep', () => this.#sweep.pass(options).moved) ?? [];
+    for (const id of moved) {
+      if (before.get(id) === 'running' && (this.#leases.get(id) ?? 0) > at)
+        this.#illegal.push(`I4: the live lease of ${id} was taken`);
+    }
+  }
+
+  #hold(worker: Worker, ids: readonly string[]): void {
+    const until = Number(process.hrtime.bigint() / 1_000_000n) + LEASE_MS;
+    for (const id of ids) this.#leases.set(id, worker.id === 'wrk_2' ? 0 : until);
   }
 
   #beat({ id }: Worker): void {
@@ -208,6 +225,10 @@ class Simulation {
     const claimed = this.#write<Claimed>('claim', () =>
       this.#operations.claim({ ...request, idle }),
     );
+    this.#hold(
+      worker,
+      (claimed?.jobs ?? []).map(({ id }) => id),
+    );
     for (const job of claimed?.jobs ?? []) {
       const value = { job: job.id, lease: job.lease ?? '', run: job.runs };
       this.#history.saw<'claim'>(worker.id, { op: 'claim' }, value);
@@ -241,7 +262,7 @@ class Simulation {
       case 0:
         return fail(job, new JobError('NO_PAPER'));
       case 1:
-        return faulted(job, 'ATTEMPTS_EXHAUSTED', { baseMs: 500, maxMs: 2_000 });
+        return this.#faulted(job);
       case 2:
         return handBack(job, { alone: this.#random.isTrue(0.3) });
       case 3:
@@ -251,9 +272,21 @@ class Simulation {
     }
   }
 
+  /** The rest before the next attempt is random in the product; here it follows from the seed. */
+  #faulted(job: Job): Change {
+    const change = faulted(job, 'ATTEMPTS_EXHAUSTED');
+    return change.delayMs === undefined
+      ? change
+      : { ...change, delayMs: this.#random.below(2_000) };
+  }
+
   #renew(worker: Worker): void {
     const held = worker.runs.map(({ job }) => ({ id: job.id, lease: job.lease ?? '' }));
     const lost = this.#write('renew', () => this.#operations.renew(held, LEASE_MS)) ?? [];
+    this.#hold(
+      worker,
+      held.map(({ id }) => id).filter((id) => !lost.includes(id)),
+    );
     // A worker that hears of it stops; one in eight does not.
     if (!this.#random.isTrue(0.12))
       worker.runs = worker.runs.filter(({ job }) => !lost.includes(job.id));
@@ -287,6 +320,8 @@ class Simulation {
       JobRow | undefined;
   }
 
+  /** Until when the newest run of each job holds it. */
+  readonly #leases = new Map<string, number>();
   /** The last status of each job, so that every move is seen to be a legal one. */
   readonly #moves = new Map<string, Status>();
   #illegal: string[] = [];

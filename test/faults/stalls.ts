@@ -1,4 +1,5 @@
 /** Workers that stop without dying, die without a word, or do what no handler should; clocks that lie. */
+import { tmpdir } from 'node:os';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -32,7 +33,7 @@ interface Scene {
 }
 
 async function scene(run: FaultRun, workers: number, leaseMs = LEASE_MS): Promise<Scene> {
-  const at = await place(run.t, run.engine, '/tmp');
+  const at = await place(run.t, run.engine, tmpdir());
   const [caller] = await at.callers(1);
   if (!caller) throw new Error('nobody calls');
   const fleet = new Fleet(run.t, at, {
@@ -212,6 +213,34 @@ async function deathOf(
   };
 }
 
+const RESTED_MS = 3_000 + SWEEP_MS;
+
+/** On a quiet server nothing wakes a worker but the clock: a job that rests must be begun all the same. */
+async function rested(run: FaultRun): Promise<Outcome> {
+  const here = await scene(run, 1, DEFAULT_MS);
+  const violations: string[] = [];
+  const times: number[] = [];
+  for (let i = 0; i < Math.max(1, Math.ceil(run.count / 4)); i += 1) {
+    const key = `rest-${run.seed}-${i}`;
+    const job = await here.client.submitSurely('resting', { key }, key);
+    await until('it began', () => begun(here, [key]).length === 1);
+    const startedAt = monotonic();
+    const again = await until('it began again', () => begun(here, [key]).length === 2, {
+      ms: 4 * RESTED_MS,
+    }).catch(() => null);
+    times.push(monotonic() - startedAt);
+    if (!again || (times.at(-1) ?? 0) > RESTED_MS)
+      violations.push(`a resting job was begun again after ${times.at(-1)} ms`);
+    await here.client.ended(job).catch(() => null);
+  }
+  const rest = await atRest(here.fleet, {}, 10_000);
+  return {
+    runs: times.length,
+    counted: { 'after a rest of 1.5..3 s: ms (max)': percentile(times, 1) },
+    violations: [...violations, ...rest.violations],
+  };
+}
+
 async function takeovers(run: FaultRun): Promise<Outcome> {
   const violations: string[] = [];
   const counted: Record<string, number> = {};
@@ -288,7 +317,7 @@ async function jump(
   [name, setting]: readonly [string, string],
   whose: 'all' | 'guest',
 ): Promise<Outcome> {
-  const at = await place(run.t, run.engine, '/tmp');
+  const at = await place(run.t, run.engine, tmpdir());
   const file = join(at.folder, 'clock');
   writeFileSync(file, '+0\n');
   const env = {
@@ -373,7 +402,8 @@ export const STALLS: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 8,
     quick: 1,
-    run: takeovers,
+    run: async (run) =>
+      together([await takeovers(run), await withEnding((t) => rested({ ...run, t }))]),
   },
   F15: {
     title: 'poison: jobs that exit, crash, loop for ever or eat memory at each attempt',

@@ -1,4 +1,5 @@
 /** Clients that do everything that clients do, while something happens to what they use. */
+import { tmpdir } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { done } from './history.ts';
 import { batchOf, Fleet, type Client, type FleetOptions } from './fleet.ts';
@@ -35,7 +36,7 @@ export async function storm(
   { t, engine, seed }: FaultRun,
   options: StormOptions,
 ): Promise<Outcome> {
-  const at = options.at ?? (await place(t, engine, '/tmp'));
+  const at = options.at ?? (await place(t, engine, tmpdir()));
   const callers = await at.callers(4);
   const { application, how, guests = 0 } = options;
   const fleet = new Fleet(t, at, { application, workers: 2, concurrency: 4, ...options.fleet });

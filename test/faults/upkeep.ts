@@ -1,4 +1,5 @@
 /** What operators do while jobs run: restart the database, change the tables, back up, wait for long. */
+import { tmpdir } from 'node:os';
 import { readdirSync, statSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
@@ -59,7 +60,7 @@ async function killedMigrations(run: FaultRun): Promise<Outcome> {
     await withEnding(async (t) => {
       const at = own
         ? { ...own, at: own.server?.url(`migrate_${i}`) ?? '' }
-        : await place(t, 'sqlite', '/tmp');
+        : await place(t, 'sqlite', tmpdir());
       const address: Address = { engine: run.engine, at: at.at };
       if (own) await makeDatabase(own.server?.url('postgres') ?? '', `migrate_${i}`);
       const n = 1 + random.below(MIGRATION_WRITES);
@@ -231,7 +232,7 @@ async function soak(run: FaultRun): Promise<Outcome> {
 
 /** A deploy with work in the queue: everything is killed, and a new fleet finishes it. */
 async function deploy(run: FaultRun): Promise<Outcome> {
-  const at = await place(run.t, run.engine, '/tmp');
+  const at = await place(run.t, run.engine, tmpdir());
   const [caller] = await at.callers(1);
   if (!caller) throw new Error('nobody calls');
   const fleet = new Fleet(run.t, at, { application: 'works', concurrency: 8, workers: 2 });

@@ -35,15 +35,11 @@ type Path = readonly string[];
 export function judge(one: Case, reply: Reply): string[] {
   const wrong: string[] = [];
   if (!STATUSES.has(reply.status)) wrong.push(`status ${reply.status}`);
-  const parts = [one.path, JSON.stringify(one.headers), one.body, one.raw];
-  const sent = parts.map((part) => part?.toString() ?? '').join('\n');
+  const isJson = messagesOf(reply).length > 0;
   // The page of error codes names them all.
-  const isPage = String(reply.headers['content-type']).startsWith('text/html');
-  for (const [what, pattern] of isPage ? [] : INSIDE) {
-    const found = pattern.exec(reply.text)?.[0];
-    if (found !== undefined && !sent.includes(found)) wrong.push(`${what}: ${found}`);
-  }
-  for (const message of messagesOf(reply)) wrong.push(...wrongIn(message));
+  const isPage = reply.headers['content-type']?.startsWith('text/html') === true;
+  if (!isJson && !isPage) wrong.push(...insideOf(reply.text, one));
+  for (const message of messagesOf(reply)) wrong.push(...wrongIn(message, one));
   // Which header contradicts the body is told by the values of both, to the client that sent them.
   const isToClient = (problem: string) =>
     /^error\.(message|data\.mismatch\.\w+) repeats/.test(problem) && problem.includes('header');
@@ -58,16 +54,26 @@ export function messagesOf({ headers, text }: Reply): unknown[] {
   return [...text.matchAll(/^data: ?(.+)$/gm)].map(([, data = '']) => JSON.parse(data) as unknown);
 }
 
-function wrongIn(message: unknown): string[] {
+/** What the inside has let out; a sender that writes of it himself is not answered by it. */
+function insideOf(text: string, { path, body, raw }: Case): string[] {
+  const sent = [path, body, raw].map((part) => part?.toString() ?? '').join('\n');
+  return INSIDE.flatMap(([what, pattern]) => {
+    const found = pattern.exec(text)?.[0];
+    return found === undefined || sent.includes(found) ? [] : [`${what}: ${found}`];
+  });
+}
+
+function wrongIn(message: unknown, one: Case): string[] {
   const wrong: string[] = [];
   walk(message, [], (path, value) => {
     const at = path.join('.');
     // The id of a request is the sender's own, and has to come back as it was.
     if (at === 'id' || /^\d+\.id$/.test(at)) return;
     if (path.at(-1) === 'text' && path.includes('content')) {
-      wrong.push(...wrongIn(JSON.parse(value)));
+      wrong.push(...wrongIn(JSON.parse(value), one));
       return;
     }
+    if (!mayRepeat(path)) wrong.push(...insideOf(value, one).map((found) => `${at} has ${found}`));
     // The SDK writes what is wrong with a request over several lines.
     const shown = at === 'error.message' ? value.replaceAll('\n', ' ') : value;
     if (UNSEEN.test(shown))
@@ -83,7 +89,7 @@ function mayRepeat(path: Path): boolean {
 }
 
 function walk(value: unknown, path: Path, see: (path: Path, text: string) => void): void {
-  if (typeof value === 'string') return see(path, value);
+  if (typeof value === 'string' || typeof value === 'number') return see(path, String(value));
   if (typeof value !== 'object' || value === null) return;
   for (const [key, member] of Object.entries(value)) {
     see([...path, '(name of a member)'], key);

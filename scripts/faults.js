@@ -1,0 +1,3 @@
+import { runOnNode24 } from '../bin/node-version.js';
+
+runOnNode24(() => import('./faults.ts'));

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { cli } from '../../scripts/cli-process.ts';
+import { masked } from '../../src/cli/log.ts';
+import { tempFolder } from '../support/temp.ts';
+import { dataOf, errorOf } from './a-server.ts';
+
+type Data = Record<string, unknown>;
+
+test('a file is planned, migrated and then up to date; only apply makes it', async (t) => {
+  const db = join(tempFolder(t), 'jobs.db');
+  const run = async (verb: string) =>
+    dataOf(await cli(['migrate', verb, '--db', db, '--json']))['data'] as Data[];
+  const planned = await run('plan');
+  assert.match(String(planned[0]?.['sql']), /CREATE TABLE jobs/);
+  const behind = await run('status');
+  assert.deepEqual(
+    behind.map(({ namespace, found }) => [namespace, found]),
+    [
+      ['jobs', 0],
+      ['team', 0],
+      ['access-codes', 0],
+    ],
+  );
+  const refused = await cli(['start', '--db', db, '--no-migrate', '--json']);
+  assert.equal(errorOf(refused)['code'], 'NOT_MIGRATED');
+  assert.ok(!existsSync(db));
+  for (const rows of [await run('apply'), await run('status')]) {
+    assert.ok(rows.every(({ found, wanted }) => found === wanted));
+  }
+  assert.deepEqual(await run('plan'), []);
+});
+
+test('an address that is logged loses its password', () => {
+  const line = '{"a":"postgres://u:p%2Fw@h/d?password=pw&x=1","b":"postgresql://u@h/d"}';
+  assert.equal(
+    masked(line),
+    '{"a":"postgres://u:[secret]@h/d?password=[secret]&x=1","b":"postgresql://u@h/d"}',
+  );
+});

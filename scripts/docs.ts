@@ -64,10 +64,11 @@ function meaningOf({ description, argChoices }: Option): string {
 
 function defaultOf({ defaultValueDescription, envVar, mandatory, ...option }: Option): string {
   // A value that depends on the machine has a description.
-  const defaultValue = defaultValueDescription ?? (option.defaultValue as unknown);
+  const defaultValue = (defaultValueDescription ?? option.defaultValue) as
+    string | number | undefined;
   const parts = [
     mandatory && defaultValue === undefined ? 'must be given' : '',
-    defaultValue === undefined ? '' : `\`${String(defaultValue)}\``,
+    defaultValue === undefined ? '' : `\`${defaultValue}\``,
     envVar === undefined ? '' : `\`${envVar}\``,
   ];
   return parts.filter((part) => part !== '').join(', or ');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -15,6 +15,8 @@ for (const [name, flags] of [
 ] as const) {
   test(`the demo ${name} loses nothing, doubles nothing and leaves nothing behind`, async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'mcp-async-jobs-test-'));
+    // The server of PostgreSQL is another user's when the test is root's.
+    chmodSync(folder, 0o755);
     t.after(() => rmSync(folder, { recursive: true, force: true }));
     const { stdout } = await promisify(execFile)(process.execPath, [script, '--json', ...flags], {
       timeout: 50_000,

@@ -269,13 +269,13 @@ export class SqliteStore implements Store {
   #lookIn(ms: number): void {
     if (this.#nextLook && this.#nextLook.inMs <= ms) return;
     clearTimeout(this.#nextLook?.timer);
-    const timer = setTimeout(() => {
-      this.#nextLook = null;
-      void this.#look().then((found) => {
-        if (!found && ms < WATCH_LAST_MS) this.#lookIn(ms * 2);
-      });
-    }, ms);
+    const timer = setTimeout(() => void this.#lookNow(ms), ms);
     this.#nextLook = { timer: timer.unref(), inMs: ms };
+  }
+
+  async #lookNow(waitedMs: number): Promise<void> {
+    this.#nextLook = null;
+    if (!(await this.#look()) && waitedMs < WATCH_LAST_MS) this.#lookIn(waitedMs * 2);
   }
 
   /** @returns whether another process has committed since the last look */

@@ -10,7 +10,7 @@ export interface Finding {
   readonly what: string;
   readonly measured: number;
   /** `x` is a ratio, the median over the pairs. */
-  readonly unit: 'x' | 'ms' | 's' | 'MB' | '/s';
+  readonly unit: 'x' | 'ms' | 's' | 'MB' | 'kB' | '/s';
   /** Null where there is nothing to hold it to. */
   readonly bar: Bar | null;
   /** The figures behind it. */

@@ -16,11 +16,14 @@ import { codes } from './codes.ts';
 import { contention } from './contention.ts';
 import { drain } from './drain.ts';
 import { growth } from './growth.ts';
+import { listen } from './listen.ts';
 import { pickup } from './pickup.ts';
+import { serving } from './serving.ts';
 import { slowDisk } from './slow-disk.ts';
 import { start } from './start.ts';
 import { store } from './store.ts';
 import { submit } from './submit.ts';
+import { wait } from './wait.ts';
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   submit,
@@ -32,6 +35,9 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   codes,
   growth,
   start,
+  serving,
+  wait,
+  listen,
 };
 
 const { values: given, positionals } = parseArgs({

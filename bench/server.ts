@@ -27,10 +27,12 @@ const CLOSES_WITHIN_MS = 10_000;
 export class ServerUnderTest {
   readonly url: string;
   readonly token = 'bench';
+  readonly pid: number;
   readonly #child: ChildProcess;
 
   private constructor(url: string, child: ChildProcess) {
     this.url = url;
+    this.pid = child.pid ?? 0;
     this.#child = child;
   }
 

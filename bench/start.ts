@@ -1,9 +1,9 @@
 /** How soon a started server answers, and how much memory it and an idle worker hold. */
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { atMost, type Bench, type Finding } from './finding.ts';
 import { withFolder } from './folder.ts';
+import { proportionalMB } from './memory.ts';
 import { callTool, createToken, startProduct } from './product.ts';
 import { median, percentile, short } from './statistics.ts';
 
@@ -36,23 +36,4 @@ export const start: Bench = async ({ pairs, quick }) =>
 function finding(what: string, values: number[], unit: 's' | 'MB', limit: number): Finding {
   const detail = `${short(percentile(values, 0))} to ${short(percentile(values, 100))}, n ${values.length}`;
   return { bench: 'start', what, measured: median(values), unit, bar: atMost(limit), detail };
-}
-
-/** Memory of a process and all its descendants, shared pages counted by their share. */
-function proportionalMB(pid: number): number {
-  const parents = new Map<number, number>();
-  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  const isOurs = (of: number): boolean => of === pid || (of > 1 && isOurs(parents.get(of) ?? 0));
-  const kilobytes = [...parents.keys()].filter(isOurs).map((one) => {
-    const rollup = readFileSync(`/proc/${one}/smaps_rollup`, 'utf8');
-    return Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
-  });
-  return kilobytes.reduce((sum, one) => sum + one, 0) / 1_024;
 }

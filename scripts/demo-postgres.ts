@@ -3,7 +3,7 @@
  *
  * A real PostgreSQL, two servers behind a round-robin and three workers, each a process of its own;
  * the official clients of both generations submit 20 batches of 250 codes. In the middle of it a
- * server and a worker are killed; the others finish. Exits with 1 when a code is missing or doubled.
+ * server and a worker are killed; the others finish, and what was on its way is sent again. Exits with 1 when a code is missing or doubled.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ const SERVERS = 2;
 const WORKERS = 3;
 const BATCHES = 20;
 const QUANTITY = 250;
-/** How long a moment with one job running and one queued is looked for. */
+/** How long a moment with a job running is looked for. */
 const CATCH_MS = 10_000;
 const WAIT_MS = 60_000;
 
@@ -63,13 +63,13 @@ async function demo(): Promise<void> {
   const url = `${proxy.url}/mcp`;
   const [modern, old] = [await connectModern(url, token), await connectOld(url, token)];
   const calls: readonly [Call, Call] = [callsOf(modern), callsOf(old)];
-  const ids = await submit(calls);
-  say(`Submitted ${BATCHES} batches of ${QUANTITY} codes, half by the v2 client, half by v1.`);
-
-  const { open, seen } = await catchInTheMiddle(calls[0], ids);
+  const submitting = submit(calls);
+  const { open, seen } = await catchInTheMiddle(calls[0]);
   const [server, worker] = [servers[0], workers[0]];
   const killed = await Promise.all([server?.kill(), worker?.kill()]);
   say(`kill -9 of a server and a worker (processes ${killed.flat().join(', ')}) while ${seen}.`);
+  const ids = await submitting;
+  say(`Submitted ${BATCHES} batches of ${QUANTITY} codes, half by the v2 client, half by v1.`);
 
   const jobs = await Promise.all(
     ids.map(async (id, index) =>
@@ -164,29 +164,41 @@ async function submit([modern, old]: readonly [Call, Call]): Promise<string[]> {
     },
   });
   const batch = { plan_id: plan.id, quantity: QUANTITY, export_type: 'file' };
-  const tool = {
-    name: 'bulk_generate_access_codes',
-    arguments: { ...batch, expiry_preset: 'no_expiry' },
-  };
-  const calls = Array.from({ length: BATCHES }, (_, i) => (i % 2 === 0 ? modern : old)(tool));
+  const calls = Array.from({ length: BATCHES }, (_, i) =>
+    submitOnce(i % 2 === 0 ? modern : old, {
+      name: 'bulk_generate_access_codes',
+      arguments: { ...batch, expiry_preset: 'no_expiry', idempotency_key: `demo-batch-${i}` },
+    }),
+  );
   return (await Promise.all(calls)).map((job) => job.job_id);
 }
 
-/** Looks until the servers say that a job is running and another is queued. */
-async function catchInTheMiddle(call: Call, ids: readonly string[]) {
+/** Repeats a call that was on its way to a server that was killed; its key makes it one job. */
+async function submitOnce(call: Call, tool: Tool): Promise<Data> {
+  for (const giveUpAt = performance.now() + WAIT_MS; ;) {
+    try {
+      return await call(tool);
+    } catch (error) {
+      if (performance.now() > giveUpAt) throw error;
+    }
+    await pause(250);
+  }
+}
+
+/** Looks until the servers say that a job is running. */
+async function catchInTheMiddle(call: Call) {
   const until = performance.now() + CATCH_MS;
   while (performance.now() < until) {
     const data = await call({ name: 'list_jobs', arguments: { limit: 100 } });
-    const jobs = (data as unknown as JobState[]).filter((job) => ids.includes(job.job_id));
+    const jobs = data as unknown as JobState[];
     const count = (status: string) => jobs.filter((job) => job.status === status).length;
     const open = jobs.filter(({ status }) => status !== 'completed').map((job) => job.job_id);
-    if (count('running') > 0 && count('queued') > 0) {
-      const seen = `${count('completed')} are completed, ${count('running')} running, ${count('queued')} queued`;
+    if (count('running') > 0) {
+      const seen = `${jobs.length} batches are there: ${count('completed')} completed, ${count('running')} running, ${count('queued')} queued`;
       return { open, seen };
     }
-    if (open.length === 0) break;
   }
-  throw new Error('No moment was seen with one job running and one queued.');
+  throw new Error('No moment was seen with a job running.');
 }
 
 /** The v2 client waits by the package's own function, which outlives a server. */

@@ -94,7 +94,8 @@ async function outcomeOf({ name, engine, seed, count }: Task): Promise<Outcome> 
     [...process.execArgv, fileURLToPath(import.meta.url), ...args],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, TMPDIR: folder },
+      // PostgreSQL runs as a user who may not enter it, and cleans up after itself.
+      env: { ...process.env, ...(engine === 'sqlite' && { TMPDIR: folder }) },
     },
   );
   const hanging = setTimeout(() => child.kill('SIGKILL'), FAULT_MS);

@@ -100,13 +100,16 @@ function lockedVersions(): Record<string, string> {
   );
 }
 
-function install(tarball: string): void {
+function makeConsumer(): void {
   mkdirSync(consumer);
   writeFileSync(
     join(consumer, 'package.json'),
     JSON.stringify({ private: true, type: 'module', overrides: lockedVersions() }),
   );
-  const args = ['install', tarball, '--no-audit', '--no-fund', '--ignore-scripts'];
+}
+
+function install(...packages: readonly string[]): void {
+  const args = ['install', ...packages, '--no-audit', '--no-fund', '--ignore-scripts'];
   if (run(consumer, 'npm', [...args, '--offline']).ok) return;
   mustRun(consumer, 'npm', [...args, '--prefer-offline']);
 }
@@ -126,6 +129,7 @@ describe('the published package', () => {
       ]);
       tarball = join(temp, packed.trim().split('\n').at(-1) ?? '');
       files = mustRun(temp, 'tar', ['--list', '--file', tarball]).trim().split('\n');
+      makeConsumer();
       install(tarball);
     },
     { timeout: 300_000 },
@@ -166,6 +170,16 @@ describe('the published package', () => {
       installed.filter((path) => /node-(linux|bin)/.test(path)),
       [],
     );
+  });
+
+  test('says what is missing for PostgreSQL, which is installed by who wants it', () => {
+    const said = run(consumer, 'npx', [
+      ...['--no-install', 'mcp-async-jobs', 'migrate', 'status'],
+      ...['--db', 'postgres://127.0.0.1:1/none'],
+    ]);
+    assert.match(said.output, /npm install pg pg-boss@12\.35\.0/);
+    const { pg, 'pg-boss': boss } = lockedVersions();
+    install(`pg@${pg}`, `pg-boss@${boss}`);
   });
 
   test('type-checks under strict settings, and each door gives its names at run time', () => {

@@ -36,10 +36,8 @@ const PREVIEW = {
   description: `What a batch might bill if all of it is redeemed. Call it before bulk_generate_access_codes. ${AT_ONCE}`,
   inputSchema: z.object({ plan_id: idText, quantity: z.int().min(1).max(10_000) }),
   outputSchema: z.object({
-    data: z.object({
-      plan_id: z.string(),
-      quantity: count,
-      preview: z.object({
+    data: z.looseObject({
+      preview: z.looseObject({
         free_remaining: count,
         chargeable_quantity: count,
         cost: z.string(),
@@ -58,7 +56,7 @@ const REDEEM = {
     subscriber_id: textOf(1, 255),
   }),
   outputSchema: z.object({
-    data: z.object({
+    data: z.looseObject({
       subscription_id: z.string(),
       plan_id: z.string(),
       subscriber_id: z.string(),

@@ -71,7 +71,7 @@ export const bulkGenerateAccessCodes = defineJob({
   name: 'bulk_generate_access_codes',
   title: 'Generate access codes',
   description:
-    'Queues one batch of single-use access codes for a plan. When it is completed, result.download_url is the CSV, for the owner of the token only; the codes themselves are in no answer. Making codes is free; each may be billed when redeemed, see preview_access_code_cost.',
+    'Queues one batch of single-use access codes for a plan. When it is completed, result.download_url is the CSV, for the owner of the token only; the codes are in no answer. Making codes is free; each may be billed when redeemed, see preview_access_code_cost.',
   ability: 'project-access-code:create',
   input,
   output,

@@ -7,7 +7,7 @@ import { createProject, toProject } from './projects.ts';
 import { countProjects, pageProjects } from './statements.ts';
 import { textOf } from './text.ts';
 
-const project = z.object({ id: z.string(), name: z.string(), created_at: z.string() });
+const project = z.looseObject({ id: z.string(), name: z.string() });
 
 const LIST_PROJECTS = {
   title: 'List projects',

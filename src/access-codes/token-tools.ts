@@ -2,7 +2,7 @@ import type { McpServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { listTokens, type TokenInfo, type ToolContext } from '../http.ts';
 import { toWireTime } from '../index.ts';
-import { answer, AT_ONCE, count, HINTS } from './answers.ts';
+import { answer, AT_ONCE, HINTS, meta } from './answers.ts';
 
 /** An answer has to stay small; who holds more tokens than this sees the newest. */
 const SHOWN_MAX = 100;
@@ -15,7 +15,7 @@ const LIST_TOKENS = {
     data: z.array(
       z.looseObject({ id: z.string(), name: z.string(), abilities: z.array(z.string()) }),
     ),
-    meta: z.object({ total: count, has_more: z.boolean() }),
+    meta,
   }),
   annotations: HINTS.looks,
 };
@@ -24,8 +24,8 @@ export function registerTokenTools(mcp: McpServer, { who, store }: ToolContext):
   mcp.registerTool('list_tokens', LIST_TOKENS, async () => {
     const tokens = await listTokens(store, who);
     const shown = tokens.slice(0, SHOWN_MAX).map(toToken);
-    const meta = { total: tokens.length, has_more: tokens.length > SHOWN_MAX };
-    return answer({ data: shown, meta });
+    const has_more = tokens.length > SHOWN_MAX;
+    return answer({ data: shown, meta: { total: tokens.length, has_more } });
   });
 }
 

@@ -81,11 +81,21 @@ export function stateOfTask(task: Body): JobState {
   }
 }
 
-function outcomeOf(task: Body): Pick<JobState, 'status' | 'result' | 'error'> {
+type Linked = Pick<JobState, 'result' | 'result_uri' | 'result_url'>;
+
+/** The result, or, where it is too long for an answer, where to read it. */
+function resultIn(answer: Json): Linked {
+  if (!isBody(answer) || answer['result'] !== null) return { result: answer };
+  const { job_id: id, result_uri, result_url } = answer as unknown as JobState;
+  if (typeof id !== 'string' || typeof result_uri !== 'string') return { result: answer };
+  return { result: null, result_uri, ...(result_url !== undefined && { result_url }) };
+}
+
+function outcomeOf(task: Body): Pick<JobState, 'status' | 'error'> & Linked {
   const { result, error, statusMessage } = task;
   if (isBody(result)) {
     const answer = { content: [], ...result } as unknown as CallToolResult;
-    if (answer.isError !== true) return { status: 'completed', result: plainAnswer(answer) };
+    if (answer.isError !== true) return { status: 'completed', ...resultIn(plainAnswer(answer)) };
     const { code, message, remediation, fields, context } = toolError('task', answer);
     return {
       status: 'failed',

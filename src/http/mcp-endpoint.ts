@@ -60,10 +60,10 @@ export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     if (Array.isArray(parsed?.value)) await limits.count(who, parsed.value.length - 1);
     const call: Call = { who, requestId, again: () => again(asked) };
     const response = await answers.answer({ request: asked, body, parsed, call });
-    const extra = {
+    const extra = () => ({
       'x-request-id': requestId,
       ...(call.retryAfter !== undefined && { 'retry-after': String(call.retryAfter) }),
-    };
+    });
     await sendResponse(response, outgoing, { extra, gone: left.signal });
   };
 

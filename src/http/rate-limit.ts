@@ -2,20 +2,12 @@
  * How often a token, and an address without one, may ask. In memory, per server process, in
  * windows of a minute.
  */
-import { hash } from 'node:crypto';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { JobError } from '../job/errors.ts';
 import type { Identify, Identity } from '../team/identify.ts';
 
 /** Requests a minute from one address without a valid token. */
 const STRANGER_PER_MINUTE = 5;
-/**
- * Credentials not seen before that are still looked at, per minute, from an address that has used
- * up its requests: enough for every valid token behind it, and a bound for a flood of bad ones.
- */
-const UNPROVEN_PER_MINUTE = 30;
-/** Credentials that are remembered to have been valid. */
-const PROVEN_MAX = 10_000;
 
 export interface RateLimits {
   /**
@@ -40,8 +32,6 @@ export function rateLimits(identify: Identify, perMinute: number): RateLimits {
   }
   const byToken = limiter('token', perMinute);
   const strangers = limiter('address', STRANGER_PER_MINUTE);
-  const unproven = limiter('unproven', UNPROVEN_PER_MINUTE);
-  const proven = new Set<string>();
 
   const count = async (identity: Identity, calls: number): Promise<void> => {
     await consume(byToken, identity.token ?? `${identity.team} ${identity.owner}`, calls);
@@ -49,22 +39,10 @@ export function rateLimits(identify: Identify, perMinute: number): RateLimits {
   return {
     count,
     async identify(request, address) {
-      const from = networkOf(address);
-      const credential = fingerprint(request);
-      const used = await strangers.get(from);
-      if (used !== null && used.remainingPoints === 0 && !proven.has(credential)) {
-        // The database is not asked for ever on behalf of an address that only brings bad tokens.
-        await consume(unproven, from, 1);
-      }
+      // Who holds a valid token is never refused for what others send from the same address.
       const identity = await identify(request);
-      if (identity === null) {
-        proven.delete(credential);
-        await consume(strangers, from, 1);
-        return null;
-      }
-      if (proven.size >= PROVEN_MAX) proven.clear();
-      proven.add(credential);
-      await count(identity, 1);
+      if (identity === null) await consume(strangers, networkOf(address), 1);
+      else await count(identity, 1);
       return identity;
     },
   };
@@ -86,11 +64,6 @@ async function consume(from: RateLimiterMemory, key: string, points: number): Pr
       context: { retry_after_seconds: seconds },
     });
   }
-}
-
-/** Stands for what a request proves itself with, without keeping it. */
-function fingerprint({ headers }: Request): string {
-  return hash('sha256', `${headers.get('authorization') ?? ''}\n${headers.get('cookie') ?? ''}`);
 }
 
 /** One subscriber owns a whole /64 of IPv6 addresses, so they count as one. */

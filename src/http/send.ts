@@ -4,33 +4,46 @@ import type { ServerResponse } from 'node:http';
 /** Headers that are added to those of the response. */
 type Extra = Readonly<Record<string, string>>;
 
+interface Sending {
+  /** Asked when the headers leave: for an answer, when there is one. */
+  readonly extra: () => Extra;
+  /** Aborted when the client has left; what is still to come is then cancelled. */
+  readonly gone: AbortSignal;
+}
+
 /**
  * Write a web `Response` to a Node response; an event stream as it comes, anything else at once.
  *
- * @param gone aborted when the client has left; what is still to come is then cancelled
+ * The headers of a stream that answers a request leave with its first event, for what happens until
+ * then may belong into them. A stream that only listens has its headers at once.
  */
 export async function sendResponse(
   response: Response,
   outgoing: ServerResponse,
-  { extra, gone }: { readonly extra: Extra; readonly gone: AbortSignal },
+  { extra, gone }: Sending,
 ): Promise<void> {
-  const headers = { ...Object.fromEntries(response.headers), ...extra };
-  const { body } = response;
-  if (body !== null && headers['content-type']?.startsWith('text/event-stream')) {
-    outgoing.writeHead(response.status, headers);
-    outgoing.flushHeaders();
-    await stream(body, outgoing, gone);
+  const { body, status } = response;
+  const headers = () => ({ ...Object.fromEntries(response.headers), ...extra() });
+  if (body !== null && response.headers.get('content-type')?.startsWith('text/event-stream')) {
+    const begin = () => {
+      if (!outgoing.headersSent) outgoing.writeHead(status, headers());
+    };
+    if (outgoing.req.method === 'GET') {
+      begin();
+      outgoing.flushHeaders();
+    }
+    await stream(body, outgoing, { begin, gone });
     return;
   }
   const bytes = Buffer.from(body === null ? '' : await response.text());
-  outgoing.writeHead(response.status, { ...headers, 'content-length': bytes.length });
+  outgoing.writeHead(status, { ...headers(), 'content-length': bytes.length });
   outgoing.end(bytes);
 }
 
 async function stream(
   body: ReadableStream<Uint8Array>,
   outgoing: ServerResponse,
-  gone: AbortSignal,
+  { begin, gone }: { readonly begin: () => void; readonly gone: AbortSignal },
 ): Promise<void> {
   const reader = body.getReader();
   const cancel = () => void reader.cancel().catch(() => {});
@@ -38,7 +51,9 @@ async function stream(
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (done || gone.aborted) break;
+      if (gone.aborted) break;
+      begin();
+      if (done) break;
       if (!outgoing.write(value)) await once(outgoing, 'drain', { signal: gone });
     }
     outgoing.end();

@@ -17,7 +17,7 @@ const ADVERTISED: JsonSchema = {
   type: 'string',
   pattern: '^[!-~]{1,255}$',
   description:
-    'Of your own: repeating the call with the same key and arguments gives the first job again, for 24 hours by default.',
+    'Of your own: the same key and arguments give the first job again, for 24 hours by default.',
 };
 
 /** The input schema of an asynchronous tool with the argument that every one of them takes. */

@@ -33,7 +33,7 @@ const DATA = object(
 
 export const STATUS: ToolConfig = {
   title: 'Job status',
-  description: `Status of a job by its job_id, and its result once status is completed, or its error once status is failed. With wait_seconds: ${WAIT_SECONDS_MAX} it answers as soon as the job is final or asks for input, else after that time with the present state: call it again at once, without a pause. A result of more than 64 KiB is null here and given by result_uri and result_url. Works from any session of the same owner; returns no new job_id.`,
+  description: `Status of a job by its job_id, and its result once status is completed, or its error once status is failed. With wait_seconds: ${WAIT_SECONDS_MAX} it answers as soon as the job is final or asks for input, else after that time: call it again at once. A result of more than 64 KiB is null here and given by result_uri and result_url. Works from any session of the same owner; returns no new job_id.`,
   inputSchema: z.strictObject({
     job_id: z.string().min(1, 'must not be empty').describe('The job_id that a tool returned.'),
     wait_seconds: z
@@ -41,7 +41,7 @@ export const STATUS: ToolConfig = {
       .min(0)
       .max(WAIT_SECONDS_MAX)
       .default(0)
-      .describe(`How long to wait for the end of the job. ${WAIT_SECONDS_MAX} is best.`),
+      .describe(`To wait for the end of the job; ${WAIT_SECONDS_MAX} is best.`),
   }),
   outputSchema: advertise(object({ data: DATA })),
   annotations: LOOKS,

@@ -9,6 +9,9 @@ import { canBeAsked, declaresTasks, isModern, tasksRequired } from './task-capab
 import { elicitationOf, oldTaskOf, taskOf } from './tasks.ts';
 import { replaceAnswer, sentTo } from './tool-call-seam.ts';
 
+/** In `_meta` of a task that an earlier call with the same idempotency key has made. */
+const REPLAYED = 'mcp-async-jobs/replayed';
+
 /**
  * Refuse a client without Tasks where the definition wants them.
  *
@@ -26,16 +29,19 @@ export function submissionAnswer(
   context: ServerContext,
   viewing: Viewing,
 ): object {
-  const { job } = submitted;
+  const { job, isReplay } = submitted;
+  const replayed = isReplay && { _meta: { [REPLAYED]: true } };
   const sent = sentTo(context);
   if (isModern(context)) {
     if (declaresTasks(context)) {
-      const task = { resultType: 'task', ...taskOf(job, viewing) };
+      const task = { resultType: 'task', ...taskOf(job, viewing), ...replayed };
       // The public API alone: the SDK takes the task from the tool, with `content` beside it.
       if (sent === null) return { ...task, content: [] };
       replaceAnswer(context, () => task);
     }
-  } else if (sent?.wantsTask) replaceAnswer(context, () => ({ task: oldTaskOf(job, viewing) }));
+  } else if (sent?.wantsTask) {
+    replaceAnswer(context, () => ({ task: oldTaskOf(job, viewing), ...replayed }));
+  }
   return { data: submissionView(submitted) };
 }
 

@@ -9,13 +9,13 @@ import type { Job } from '../job/job.ts';
 import type { Logger } from '../job/log.ts';
 import { answer } from '../queue/answer.ts';
 import { cancel } from '../queue/cancel.ts';
-import { get, getWhole, ownJobsOf } from '../queue/get.ts';
+import { get, ownJobsOf } from '../queue/get.ts';
 import { list } from '../queue/list.ts';
 import { advertise } from './advertise.ts';
 import type { Caller, JobTools } from './job-tools.ts';
 import { declaresTasks, isModern, tasksRequired } from './task-capability.ts';
 import { awaitResult } from './task-result.ts';
-import { detailedTaskOf, oldTaskOf } from './tasks.ts';
+import { detailedTaskOf, oldTaskOf, progressMeta } from './tasks.ts';
 
 type Params = Readonly<Record<string, unknown>>;
 type Method = (params: Params, caller: Caller, context: ServerContext) => Promise<object>;
@@ -39,8 +39,11 @@ export function registerTaskMethods(tools: JobTools): void {
   };
   on(
     'tasks/get',
-    async (params, { who }) => detailedTaskOf(await getWhole(queue, idIn(params), who), viewing),
-    async (params, { who }) => oldTaskOf(await get(queue, idIn(params), who), viewing),
+    async (params, { who }) => detailedTaskOf(await get(queue, idIn(params), who), viewing),
+    async (params, { who }) => {
+      const job = await get(queue, idIn(params), who);
+      return { ...oldTaskOf(job, viewing), ...progressMeta(job) };
+    },
   );
   on(
     'tasks/update',

@@ -12,7 +12,7 @@ import type { Job } from '../job/job.ts';
 import { isFinal } from '../job/states.ts';
 import type { Who } from '../job/who.ts';
 import { answer } from '../queue/answer.ts';
-import { getWhole, unknownJob } from '../queue/get.ts';
+import { get, unknownJob } from '../queue/get.ts';
 import { openQuestions, type Questions } from '../queue/questions.ts';
 import { watchOf } from '../queue/watch.ts';
 import type { Caller, JobTools } from './job-tools.ts';
@@ -52,7 +52,7 @@ async function untilFinal(tools: JobTools, { id, caller, context }: Awaited): Pr
       const changed = new Promise<void>((resolve) => {
         wake = resolve;
       });
-      const job = await getWhole(tools.queue, id, who);
+      const job = await get(tools.queue, id, who);
       if (isFinal(job.status) || signal.aborted) return job;
       askFor(tools, { job, asked, caller, context });
       await changed;

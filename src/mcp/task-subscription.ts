@@ -7,7 +7,7 @@ import type { Job } from '../job/job.ts';
 import { isFinal } from '../job/states.ts';
 import type { Who } from '../job/who.ts';
 import type { QueueContext } from '../queue/context.ts';
-import { getWhole } from '../queue/get.ts';
+import { get } from '../queue/get.ts';
 import { watchOf } from '../queue/watch.ts';
 import type { Viewing } from './job-view.ts';
 import { detailedTaskOf } from './tasks.ts';
@@ -88,7 +88,7 @@ export class TaskSubscription {
     const { queue, viewing, send } = this.#options;
     let job: Job;
     try {
-      job = await getWhole(queue, id, this.who);
+      job = await get(queue, id, this.who);
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'RESOURCE_NOT_FOUND') {
         this.#dirty.add(id);
@@ -100,8 +100,9 @@ export class TaskSubscription {
     }
     const state = stateOf(job);
     if (this.#isOver || this.#sent.get(id) === state) return;
-    const _meta = { [SUBSCRIPTION_ID_META_KEY]: this.#options.id };
-    const params = { ...detailedTaskOf(job, viewing), _meta };
+    const task = detailedTaskOf(job, viewing);
+    const _meta = { ...task._meta, [SUBSCRIPTION_ID_META_KEY]: this.#options.id };
+    const params = { ...task, _meta };
     send({ jsonrpc: '2.0', method: 'notifications/tasks', params });
     if (isFinal(job.status)) this.#sent.delete(id);
     else this.#sent.set(id, state);

@@ -8,8 +8,13 @@ import type { Job } from '../job/job.ts';
 import { isFinal } from '../job/states.ts';
 import { openQuestions, type Questions } from '../queue/questions.ts';
 import { resultOf, type Viewing } from './job-view.ts';
+import { progressFacts } from './progress-view.ts';
+import { isLinked, linkBlock, resultLink } from './result-link.ts';
 import { taskStatus, type TaskStatus } from './status.ts';
 import { toToolResult } from './tool-answer.ts';
+
+/** In `_meta` of a task: progress as `get_job_status` has it, with `eta_seconds` where it is known. */
+const PROGRESS = 'mcp-async-jobs/progress';
 
 /** The code of JSON-RPC for what broke inside; says nothing more than `data` does. */
 const INTERNAL = -32_603;
@@ -41,7 +46,10 @@ export interface DetailedTask extends Task {
   readonly inputRequests?: Readonly<Record<string, object>>;
   readonly result?: CallToolResult & { readonly resultType: 'complete' };
   readonly error?: RpcError;
+  readonly _meta?: Meta;
 }
+
+type Meta = Readonly<Record<string, object>>;
 
 /** A task of 2025-11-25. */
 export interface OldTask extends TaskBase {
@@ -54,9 +62,8 @@ export function taskOf(job: Job, viewing: Viewing): Task {
   return { ...baseOf(job), ttlMs: ttl, ...(poll !== null && { pollIntervalMs: poll }) };
 }
 
-/** @param job with its whole result */
 export function detailedTaskOf(job: Job, viewing: Viewing): DetailedTask {
-  const task = taskOf(job, viewing);
+  const task = { ...taskOf(job, viewing), ...progressMeta(job) };
   switch (task.status) {
     case 'input_required':
       return { ...task, inputRequests: inputRequestsOf(openQuestions(job)) };
@@ -74,6 +81,15 @@ export function detailedTaskOf(job: Job, viewing: Viewing): DetailedTask {
 export function oldTaskOf(job: Job, viewing: Viewing): OldTask {
   const { ttl, poll } = timesOf(job, viewing);
   return { ...baseOf(job), ttl, ...(poll !== null && { pollInterval: poll }) };
+}
+
+/** What a task says of progress beside its own fields; not for tasks within a list or another object. */
+export function progressMeta(job: Job): { readonly _meta?: Meta } {
+  const { progress, eta_seconds } = progressFacts(job, now());
+  if (progress === undefined) return {};
+  return {
+    _meta: { [PROGRESS]: { ...progress, ...(eta_seconds !== undefined && { eta_seconds }) } },
+  };
 }
 
 /** The answer to `tasks/result` of 2025-11-25 for a task that is completed. */
@@ -104,9 +120,16 @@ export function elicitationOf({ message, requestedSchema }: Question) {
 }
 
 function toolResultOf(job: Job, viewing: Viewing): CallToolResult {
-  if (job.error === null) return toToolResult({ data: resultOf(job, viewing) }) as CallToolResult;
-  const error = { error: toErrorBody(job.error, viewing.docsUrl) };
-  return { isError: true, ...(toToolResult(error) as CallToolResult) };
+  if (job.error !== null) {
+    const error = { error: toErrorBody(job.error, viewing.docsUrl) };
+    return { isError: true, ...(toToolResult(error) as CallToolResult) };
+  }
+  const result = resultOf(job, viewing);
+  if (!isLinked(job, result)) return toToolResult({ data: result }) as CallToolResult;
+  const link = resultLink(job, result, viewing);
+  const data = { job_id: job.id, status: 'completed', result: null, ...link };
+  const answer = toToolResult({ data }) as CallToolResult;
+  return { ...answer, content: [...answer.content, linkBlock(job.tool, link)] };
 }
 
 function baseOf(job: Job): TaskBase {
@@ -126,7 +149,9 @@ function messageOf(job: Job): string | null {
     const keys = Object.keys(openQuestions(job)).join(', ');
     return `Waits for answers: ${keys}. Give them here, or with the tool answer_job.`;
   }
-  return job.status === 'completed' ? null : (job.progress?.message ?? null);
+  if (job.status === 'completed' || job.progress === null) return null;
+  const { done, total, message } = job.progress;
+  return message ?? (total === null ? `${done} done.` : `${done} of ${total} done.`);
 }
 
 function timesOf(job: Job, { retentionMs }: Viewing) {

@@ -20,6 +20,10 @@ const SECTIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   serve: { ServeOptions: 'src/http/options.ts' },
   defineJob: { JobOptions: 'src/job/definition.ts' },
   openStore: { OpenStoreOptions: 'src/sqlite.ts' },
+  'openStore on PostgreSQL': {
+    OpenStoreOptions: 'src/postgres.ts',
+    MigrateOptions: 'src/postgres.ts',
+  },
   defineStatement: { StatementOptions: 'src/job/effects.ts' },
   attach: { AttachOptions: 'src/mcp/attach.ts' },
   tokens: { TokensOptions: 'src/team/tokens.ts' },

@@ -130,7 +130,7 @@ async function manyCodes(run: FaultRun): Promise<Outcome> {
     }
   }
   const wanted = symbols / ALPHABET.length;
-  const chi = [...ALPHABET].reduce(
+  const chi = ALPHABET.split('').reduce(
     (sum, symbol) => sum + ((counts.get(symbol) ?? 0) - wanted) ** 2 / wanted,
     0,
   );
@@ -173,12 +173,12 @@ async function manyRedeemers(run: FaultRun): Promise<Outcome> {
     codes.push(...(await client.codes(await client.ended(job))));
   }
   const redeemers = Array.from({ length: run.count >= 200 ? 50 : 20 }, (_, n) => `sub-${n}`);
-  let isOver = false;
+  const over = new AbortController();
   let kills = 0;
   const killer = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await pause(random.within(700, 2_500));
-      if (isOver) return;
+      if (over.signal.aborted) return;
       await kill(fleet.server);
       kills += 1;
       await fleet.start();
@@ -199,7 +199,7 @@ async function manyRedeemers(run: FaultRun): Promise<Outcome> {
       }),
     );
   }
-  isOver = true;
+  over.abort();
   await killer;
   for (const { deed, outcome, why } of fleet.history.entries) {
     if (deed.op === 'redeem' && outcome === 'fail') answers.add(why ?? '');
@@ -306,16 +306,16 @@ async function pollStorm(run: FaultRun): Promise<Outcome> {
     return times;
   };
   const idle = await enqueue('idle');
-  let isOver = false;
+  const over = new AbortController();
   const polls: number[] = [];
   const lanes = Array.from({ length: POLLERS }, async () => {
-    while (!isOver && polls.length < run.count)
+    while (!over.signal.aborted && polls.length < run.count)
       polls.push(await pollOnce(fleet.url, client.caller.token, job));
   });
   const startedAt = monotonic();
   const busy = await enqueue('busy');
   await Promise.all(lanes);
-  isOver = true;
+  over.abort();
   const seconds = (monotonic() - startedAt) / 1_000;
   const rest = await atRest(fleet);
   const failed = polls.filter((ms) => ms < 0).length;
@@ -368,7 +368,7 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     title: `16 workers in 4 processes make batches of ${BATCH} codes`,
     bar: '0 duplicates, exact counts, symbols evenly spread',
     engines: ENGINES,
-    full: 200,
+    full: 150,
     quick: 8,
     run: manyCodes,
   },
@@ -376,7 +376,7 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     title: '50 redeemers for each code at once, with SIGKILLs of the server',
     bar: 'one winner for each code, for good; losers are told the same',
     engines: ENGINES,
-    full: 400,
+    full: 150,
     quick: 15,
     run: manyRedeemers,
   },
@@ -384,7 +384,7 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     title: `a team floods the queue while ${OTHERS} others want one job each`,
     bar: 'others begin within max(1 s, 2 × idle); beyond the cap a typed refusal',
     engines: ENGINES,
-    full: 10_000,
+    full: 3_000,
     quick: 300,
     run: flood,
   },
@@ -392,7 +392,7 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     title: `${POLLERS} connections poll as fast as they can`,
     bar: 'every poll answered; latencies as counted',
     engines: ENGINES,
-    full: 20_000,
+    full: 10_000,
     quick: 500,
     run: pollStorm,
   },

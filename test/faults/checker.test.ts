@@ -1,7 +1,7 @@
 /** The checker finds what it is there to find: each invariant on a history that was spoiled for it. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { check, INVARIANTS, type Expected, type JobRow, type Remains } from './checker.ts';
+import { check, type INVARIANTS, type Expected, type JobRow, type Remains } from './checker.ts';
 import { History, type Entry, type View } from './history.ts';
 
 const ARGS = '{"key":"k1"}';

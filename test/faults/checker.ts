@@ -164,12 +164,12 @@ function endsOnce({ entries, remains }: Run): string[] {
     const ways = new Set(ends.map(({ status, outcome }) => `${status} ${outcome}`));
     const row = kept.get(job);
     const [end] = ends;
-    return [
-      ...(ways.size > 1 ? [`${job} ended as ${[...ways].join(' and as ')}`] : []),
-      ...(row && end && shownOf(row) !== end.status
+    const twice = ways.size > 1 ? [`${job} ended as ${[...ways].join(' and as ')}`] : [];
+    return twice.concat(
+      row && end && shownOf(row) !== end.status
         ? [`${job} ended as ${end.status} and is kept as ${row.status}`]
-        : []),
-    ];
+        : [],
+    );
   });
 }
 
@@ -308,10 +308,8 @@ function oneKeyOneJob({ entries, remains, expected }: Run): string[] {
   const wrong = [...Map.groupBy(keyed, nameOf)].flatMap(([name, group]) => {
     const jobs = new Set(group.map(({ value }) => value.job));
     const calls = new Set(group.map(({ deed }) => deed.args));
-    return [
-      ...(jobs.size > 1 ? [`${name} stands for ${[...jobs].join(' and ')}`] : []),
-      ...(calls.size > 1 ? [`${name} was accepted with different arguments`] : []),
-    ];
+    const many = jobs.size > 1 ? [`${name} stands for ${[...jobs].join(' and ')}`] : [];
+    return many.concat(calls.size > 1 ? [`${name} was accepted with different arguments`] : []);
   });
   // A second job of one key that no answer told of stands in the database all the same.
   const marked = Map.groupBy(

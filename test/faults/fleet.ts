@@ -126,7 +126,7 @@ export class Client {
   /** Call a tool past the history; an unreachable server is null. */
   async call(tool: string, args: Fields): Promise<ToolAnswer | null> {
     const peer = { url: this.#fleet.url, token: this.caller.token };
-    return await callTool(peer, tool, args, { timeoutMs: ANSWERS_MS }).catch(() => null);
+    return callTool(peer, tool, args, { timeoutMs: ANSWERS_MS }).catch(() => null);
   }
 
   /** The `data` of a tool that must succeed. */
@@ -159,7 +159,7 @@ export class Client {
 
   /** Submit under a key until it is known what became of it. */
   async submitSurely(tool: string, args: Fields, key: string, ms = 30_000): Promise<string> {
-    return await until('the submission is answered', () => this.submit(tool, args, key), {
+    return until('the submission is answered', () => this.submit(tool, args, key), {
       ms,
       everyMs: 50,
     });
@@ -184,7 +184,7 @@ export class Client {
   }
 
   async ended(job: string, ms = 30_000): Promise<View> {
-    return await until(
+    return until(
       `${job} has ended`,
       async () => {
         const view = await this.poll(job);

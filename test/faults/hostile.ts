@@ -69,7 +69,7 @@ export const HOSTILE: Readonly<Record<string, Fault>> = {
     title: 'teams that ask for the things of other teams',
     bar: '0 leaks; foreign is answered like unknown',
     engines: ['sqlite'],
-    full: 100_000,
+    full: 10_000,
     quick: 400,
     run: strangers,
   },

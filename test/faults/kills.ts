@@ -77,7 +77,7 @@ const POINTS: Readonly<Record<string, (scene: Scene, nodes: readonly Script[]) =
 
 /** One kill at one point, a restart, and a look at everything. */
 async function killAt(run: FaultRun, point: string, victim: Victim): Promise<readonly string[]> {
-  return await withEnding(async (t) => {
+  return withEnding(async (t) => {
     const at = await place(t, run.engine, tmpdir());
     const [caller] = await at.callers(1);
     if (!caller) throw new Error('nobody calls');
@@ -253,7 +253,7 @@ export const KILLS: Readonly<Record<string, Fault>> = {
     title: 'SIGKILL at named points of server, worker process and workers beside a server',
     bar: '0 violations at each of 28 points',
     engines: ENGINES,
-    full: 84,
+    full: 28,
     quick: 4,
     async run(run) {
       const points = await namedPoints(run);
@@ -267,7 +267,7 @@ export const KILLS: Readonly<Record<string, Fault>> = {
     title: 'SIGKILL at random under load',
     bar: '0 acknowledged jobs lost, 0 duplicated',
     engines: ENGINES,
-    full: 150,
+    full: 60,
     quick: 6,
     run: underLoad,
   },
@@ -275,7 +275,7 @@ export const KILLS: Readonly<Record<string, Fault>> = {
     title: `SIGTERM with ${RUNNING} jobs running`,
     bar: 'exit 0 within 10 s, work handed back, no attempt counted',
     engines: ENGINES,
-    full: 30,
+    full: 15,
     quick: 1,
     run: politely,
   },

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import pg from 'pg';
+import { Client, types as builtin } from 'pg';
 import { startPostgres, type PostgresServer } from '../../scripts/postgres/server.ts';
 import { ACCESS_CODE_MIGRATIONS } from '../../src/access-codes/sqlite/migrations.ts';
 import * as postgres from '../../src/postgres.ts';
@@ -79,7 +79,7 @@ export async function place(t: Ending, engine: Engine, base?: string): Promise<P
     remains: (texts = {}) => (engine === 'sqlite' ? inFile(at, texts) : inDatabase(at, texts)),
     async open() {
       const [row] = await (engine === 'sqlite' ? queryFile : queryDatabase)(at, OPEN);
-      return Number((row as { open: number } | undefined)?.open ?? 0);
+      return (row as { open: number } | undefined)?.open ?? 0;
     },
     async acceptsTwice() {
       const taken: string[] = [];
@@ -117,13 +117,13 @@ function tryFile(path: string, text: string): boolean {
 
 async function tryDatabase(url: string, text: string): Promise<boolean> {
   const mac = "sha256('twice'::bytea)";
-  return await queryDatabase(url, text.replace('MAC', mac)).then(
+  return queryDatabase(url, text.replace('MAC', mac)).then(
     () => true,
     () => false,
   );
 }
 
-const OPEN = 'SELECT count(*) AS open FROM jobs WHERE completed_at IS NULL';
+const OPEN = 'SELECT CAST(count(*) AS INTEGER) AS open FROM jobs WHERE completed_at IS NULL';
 
 /** Read a file as a stranger does. */
 export function queryFile(path: string, text: string): Record<string, unknown>[] {
@@ -136,7 +136,7 @@ export function queryFile(path: string, text: string): Record<string, unknown>[]
 }
 
 export async function queryDatabase(url: string, text: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url });
+  const client = new Client({ connectionString: url });
   await client.connect();
   try {
     return (await client.query(text)).rows as Record<string, unknown>[];
@@ -162,7 +162,7 @@ export async function stopServer(): Promise<void> {
 
 async function newDatabase(at: PostgresServer): Promise<string> {
   const name = `faults_${(databases += 1)}`;
-  const client = new pg.Client({ connectionString: at.url('postgres') });
+  const client = new Client({ connectionString: at.url('postgres') });
   await client.connect();
   await client.query(`CREATE DATABASE ${name}`);
   await client.end();
@@ -180,7 +180,9 @@ async function read(query: Query, soundness: string, texts: Remains['texts']): P
   const jobs = await query<Remains['jobs'][number]>(JOBS);
   return {
     jobs,
-    codes: codes.map((row) => ({ ...row, mac: Buffer.from(row.code_mac).toString('hex') })),
+    codes: codes.map(({ code_mac: mac, id, batch_id, ordinal, redeemed_by }) => {
+      return { id, batch_id, ordinal, redeemed_by, mac: Buffer.from(mac).toString('hex') };
+    }),
     batches: await query('SELECT id, quantity FROM batches'),
     subscriptions: await query('SELECT id, subscriber_id FROM subscriptions'),
     keys: await query('SELECT team_id, owner_id, tool, key, job_id FROM idempotency_keys'),
@@ -203,8 +205,8 @@ export async function inFile(path: string, texts: Remains['texts'] = {}): Promis
 }
 
 async function inDatabase(url: string, texts: Remains['texts']): Promise<Remains> {
-  const types = { getTypeParser: parserOf } as unknown as pg.CustomTypesConfig;
-  const client = new pg.Client({ connectionString: url, types });
+  const types = { getTypeParser: parserOf };
+  const client = new Client({ connectionString: url, types });
   await client.connect();
   try {
     // One moment for all that is read, as a dump would see it.
@@ -220,7 +222,7 @@ const BIGINT = 20;
 
 /** Instants are bigints there, and stay below 2^53. */
 function parserOf(oid: number, format?: 'text' | 'binary'): unknown {
-  return oid === BIGINT ? Number : pg.types.getTypeParser(oid, format as 'text');
+  return oid === BIGINT ? Number : builtin.getTypeParser(oid, format);
 }
 
 export const EMPTY: Remains = {

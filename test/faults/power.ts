@@ -35,7 +35,8 @@ export function stepsOf(trace: string, isOurs: (path: string) => boolean): Step[
     const resumed = RESUMED.exec(line);
     if (resumed) {
       const path = syncing.get(resumed[1] ?? '');
-      if (path !== undefined && /sync$/.test(resumed[2] ?? '')) steps.push({ kind: 'sync', path });
+      if (path !== undefined && (resumed[2] ?? '').endsWith('sync'))
+        steps.push({ kind: 'sync', path });
       syncing.delete(resumed[1] ?? '');
       continue;
     }
@@ -47,10 +48,10 @@ export function stepsOf(trace: string, isOurs: (path: string) => boolean): Step[
       steps.push({ kind: 'write', path, at, bytes: data[0] ?? Buffer.alloc(0) });
     } else if (call === 'ftruncate' && isOurs(path)) {
       steps.push({ kind: 'cut', path, length: Number(/, (\d+)/.exec(rest)?.[1]) });
-    } else if (/sync$/.test(call) && isOurs(path)) {
+    } else if (call.endsWith('sync') && isOurs(path)) {
       if (rest.includes('<unfinished')) syncing.set(thread, path);
-      else if (/= 0$/.test(rest)) steps.push({ kind: 'sync', path });
-    } else if (/^write/.test(call) && data.length > 0) {
+      else if (rest.endsWith('= 0')) steps.push({ kind: 'sync', path });
+    } else if (call.startsWith('write') && data.length > 0) {
       steps.push({ kind: 'said', text: Buffer.concat(data).toString('latin1') });
     }
   }

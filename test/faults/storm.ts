@@ -55,12 +55,12 @@ export async function storm(
       if (!plans.has(team)) plans.set(team, await client.plan());
     }
   }
-  let isOver = false;
+  const over = new AbortController();
   const { restMs = 20 } = options;
   const lives = clients.map(async (client, i) => {
     const own = new Seeded(seed + 1 + i);
     const life = new Life(fleet, client, own, plans.get(client.caller.team) ?? null);
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await life.step().catch(() => pause(20));
       await pause(own.below(restMs));
     }
@@ -70,7 +70,7 @@ export async function storm(
   try {
     counted = await options.disturb(scene);
   } finally {
-    isOver = true;
+    over.abort();
   }
   await (options.mend ?? mend)(scene);
   await Promise.all(lives);
@@ -111,7 +111,6 @@ class Life {
   readonly #keys: { key: string; tool: string; args: Record<string, unknown> }[] = [];
   /** Codes that may still be there to redeem. */
   readonly #codes: string[] = [];
-  #count = 0;
 
   constructor(fleet: Fleet, client: Client, random: Seeded, plan: string | null) {
     this.#fleet = fleet;
@@ -123,17 +122,16 @@ class Life {
   async step(): Promise<void> {
     const random = this.#random;
     const chance = random.next();
-    if (chance < 0.5 || this.#jobs.length === 0) return await this.#submit();
-    if (chance < 0.8) return await this.#look(random.of(this.#jobs.slice(-20)));
-    if (chance < 0.88) return await this.#again();
-    if (chance < 0.91) return await this.#client.cancel(random.of(this.#jobs));
-    if (chance < 0.95) return await this.#client.list();
+    if (chance < 0.5 || this.#jobs.length === 0) return this.#submit();
+    if (chance < 0.8) return this.#look(random.of(this.#jobs.slice(-20)));
+    if (chance < 0.88) return this.#again();
+    if (chance < 0.91) return this.#client.cancel(random.of(this.#jobs));
+    if (chance < 0.95) return this.#client.list();
     await this.#client.probe(this.#foreign() ?? NOBODYS, 'foreign');
     await this.#client.probe(NOBODYS, 'unknown');
   }
 
   async #submit(): Promise<void> {
-    this.#count += 1;
     const random = this.#random;
     const key = `${this.#client.caller.team}-${this.#fleet.history.entries.length}-${random.below(1e9)}`;
     const [tool, args] = this.#plan

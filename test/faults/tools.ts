@@ -65,5 +65,5 @@ export function traced(
 /** Let the N-th call fail, or kill the process at it. (With a filter in the kernel nothing is injected.) */
 export function injected(call: string, what: string, output = '/dev/null'): string[] {
   const filter = ['-e', `trace=${call}`, '-e', `inject=${call}:${what}`];
-  return ['strace', '-D', '-f', '-ttt', '-q', '-o', output, ...filter];
+  return ['strace', '-D', '-f', '-ttt', '-y', '-q', '-o', output, ...filter];
 }

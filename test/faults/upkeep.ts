@@ -156,7 +156,7 @@ async function copied(from: string, to: string, isVacuum: boolean): Promise<Rema
   } finally {
     db.close();
   }
-  return await inFile(to);
+  return inFile(to);
 }
 
 /** Of the invariants, what a moment can show. */
@@ -268,7 +268,7 @@ export const UPKEEP: Readonly<Record<string, Fault>> = {
     title: 'SIGKILL of the database server, and its restart, under load',
     bar: '0 acknowledged lost, 0 duplicated; servers and workers come back by themselves',
     engines: ['postgres'],
-    full: 30,
+    full: 12,
     quick: 1,
     run: databaseKills,
   },
@@ -277,7 +277,7 @@ export const UPKEEP: Readonly<Record<string, Fault>> = {
       'a deploy: killed migrations, tables that become newer under an older program, a queue that goes over',
     bar: '0 lost; a killed migration is resumed; an older program refuses newer tables with a clear error',
     engines: ENGINES,
-    full: 60,
+    full: 24,
     quick: 3,
     missing: noStrace,
     async run(run) {
@@ -294,7 +294,7 @@ export const UPKEEP: Readonly<Record<string, Fault>> = {
       'copies of the database while it is written (VACUUM INTO and the backup API; a snapshot on PostgreSQL)',
     bar: 'each copy is sound and has every job acknowledged before it, with exact batches',
     engines: ENGINES,
-    full: 50,
+    full: 30,
     quick: 2,
     run: backups,
   },
@@ -302,7 +302,7 @@ export const UPKEEP: Readonly<Record<string, Fault>> = {
     title: 'load for so many seconds, with a reader that holds its moment',
     bar: 'memory, open files and the WAL (64 MB) stay bounded',
     engines: ENGINES,
-    full: 180,
+    full: 90,
     quick: 5,
     run: soak,
   },

@@ -8,6 +8,8 @@ import {
   GetTaskResultV2Schema,
   UpdateTaskResultV2Schema,
 } from '@modelcontextprotocol/ext-tasks/core/v2';
+import { Ajv } from 'ajv';
+import { until } from '../support/until.ts';
 import { aTaskServer, modern, old, plain, submitted, taskThatIs } from './wire.ts';
 
 const TASKS_ONLY = { extensions: { 'io.modelcontextprotocol/tasks': {} } };
@@ -66,11 +68,53 @@ test('a completed task has the tool result in it, as get_job_status has', async 
   assert.ok(Math.abs(task.ttlMs - kept) < 1_000, `${task.ttlMs} ${kept}`);
 });
 
-test('a result that is kept apart from its row is in the task all the same', async (t) => {
+test('a result that is too long for an answer is given by link', async (t) => {
   const { url } = await aTaskServer(t);
   const taskId = await submitted(url, 'long', { length: 200_000 });
   const task = await taskThatIs(url, taskId, 'completed');
-  assert.equal(task.result.structuredContent.data.text.length, 200_000);
+  GetTaskResultV2Schema.parse(task);
+  const { content, structuredContent } = task.result;
+  const { result, result_uri: uri, result_bytes: bytes, ...view } = structuredContent.data;
+  assert.deepEqual([view.job_id, view.status, result], [taskId, 'completed', null]);
+  assert.equal(bytes, 200_011);
+  assert.equal(content[0].text, JSON.stringify(structuredContent));
+  assert.deepEqual(
+    [content[1].type, content[1].uri, content[1].size],
+    ['resource_link', uri, bytes],
+  );
+  assert.ok(JSON.stringify(task).length < 2_000);
+  const after = await old(url, 'tasks/result', { taskId });
+  assert.deepEqual(after.result.structuredContent, structuredContent);
+  const { tools } = (await old(url, 'tools/list', {})).result;
+  const { outputSchema } = tools.find(({ name }: { name: string }) => name === 'long');
+  assert.ok(new Ajv({ strict: false }).validate(outputSchema, structuredContent));
+});
+
+test('progress is in the message of a task, and in its _meta under a name of ours', async (t) => {
+  const { url } = await aTaskServer(t);
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const told = await until('progress is told', async () => {
+    const { result } = await modern(url, 'tasks/get', { taskId });
+    return result.statusMessage === 'asleep' && result;
+  });
+  GetTaskResultV2Schema.parse(told);
+  const progress = { done: 0, total: 1, message: 'asleep', percent: 0 };
+  assert.deepEqual(told._meta['mcp-async-jobs/progress'], progress);
+  const { _meta } = (await old(url, 'tasks/get', { taskId })).result;
+  assert.deepEqual(_meta, { 'mcp-async-jobs/progress': progress });
+});
+
+test('a replay is the same task, and says that it is one', async (t) => {
+  const { url } = await aTaskServer(t);
+  const call = { name: 'nap', arguments: { ms: 60_000, idempotency_key: 'k' } };
+  const replayed = (of: { _meta?: Record<string, unknown> }) =>
+    of._meta?.['mcp-async-jobs/replayed'];
+  const first = (await modern(url, 'tools/call', call)).result;
+  const second = (await modern(url, 'tools/call', call)).result;
+  const third = (await old(url, 'tools/call', { ...call, task: {} })).result;
+  assert.deepEqual([second.taskId, third.task.taskId], [first.taskId, first.taskId]);
+  assert.deepEqual([first, second, third].map(replayed), [undefined, true, true]);
+  CreateTaskResultV2Schema.parse(second);
 });
 
 test('what the handler refuses is completed with isError, a fault is failed', async (t) => {

@@ -1,0 +1,8 @@
+/** What can happen to a server on PostgreSQL, a few times each. */
+import { after } from 'node:test';
+import { stopServer } from './place.ts';
+import { shortFaults } from './short.ts';
+
+after(stopServer);
+
+shortFaults('postgres', { F3: 3, F9: 6, F11: 1, F16: 25, F17: 1, F18: 6 });

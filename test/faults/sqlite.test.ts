@@ -1,0 +1,18 @@
+/** What can happen to a server on a file, a few times each. */
+import { shortFaults } from './short.ts';
+
+shortFaults('sqlite', {
+  F1: 3,
+  F2: 2,
+  F3: 4,
+  F4: 200,
+  F6: 1,
+  F7: 1,
+  F9: 6,
+  F16: 25,
+  F17: 1,
+  F18: 6,
+  F19: 1_000,
+  F29: 1,
+  F31: 1,
+});

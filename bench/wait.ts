@@ -39,7 +39,7 @@ export const wait: Bench = async ({ quick }) =>
         calls: [{ tool, args: { n: 1 } }],
         keepJobIds: true,
       });
-    const otherCalls = async (): Promise<number> => {
+    const otherCalls = async (): Promise<number[]> => {
       const calls = [{ tool: 'noop', args: { n: 1 } }];
       const medians: number[] = [];
       for (let part = 0; part < (quick ? 2 : 4); part += 1) {
@@ -47,7 +47,7 @@ export const wait: Bench = async ({ quick }) =>
         const { latencies } = await others.run({ ...load, count: 2 * PER_SECOND });
         medians.push(percentile(latencies, 50));
       }
-      return median(medians);
+      return medians;
     };
     const { jobIds } = await one('trivial', JOBS);
     const calls = jobIds.map((job_id) => ({
@@ -62,10 +62,9 @@ export const wait: Bench = async ({ quick }) =>
     const waiting = waiters.run({ url, token, calls, connections: WAITERS, count: WAITERS });
     await pause(SETTLED_MS);
     const fullMB = proportionalMB(server.pid);
-    const during = await otherCalls();
+    const during = median(await otherCalls());
     await waiting;
-    const after = await otherCalls();
-    const alone = (before + after) / 2;
+    const alone = median([...before, ...(await otherCalls())]);
     return [
       {
         bench: 'wait',

@@ -1,14 +1,8 @@
 /** The door to the store on PostgreSQL, for any number of servers and workers on any machines. */
 import type { Logger } from './job/log.ts';
 import { SILENT } from './job/log.ts';
-import type { Migrations } from './store/migrations.ts';
-import {
-  assertNotNewer,
-  migrate,
-  statusOf,
-  type NamespaceStatus,
-  type Steps,
-} from './store/postgres/migrate.ts';
+import type { Migrations, NamespaceStatus } from './store/migrations.ts';
+import { assertNotNewer, migrate, statusOf, type Steps } from './store/postgres/migrate.ts';
 import { JOBS_STEPS } from './store/postgres/migrations.ts';
 import { openPostgres, withConnection } from './store/postgres/open.ts';
 import type { Store } from './store/store.ts';

@@ -174,8 +174,12 @@ describe('the published package', () => {
 
   test('says what is missing for PostgreSQL, which is installed by who wants it', () => {
     const said = run(consumer, 'npx', [
-      ...['--no-install', 'mcp-async-jobs', 'migrate', 'status'],
-      ...['--db', 'postgres://127.0.0.1:1/none'],
+      '--no-install',
+      'mcp-async-jobs',
+      'migrate',
+      'status',
+      '--db',
+      'postgres://127.0.0.1:1/none',
     ]);
     assert.match(said.output, /npm install pg pg-boss@12\.35\.0/);
     const { pg, 'pg-boss': boss } = lockedVersions();

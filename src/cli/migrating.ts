@@ -1,28 +1,15 @@
 /** What `migrate` does, on both engines: how far the tables are, what is missing, and doing it. */
 import { existsSync } from 'node:fs';
 import { loadPostgres } from '../http/load-postgres.ts';
-import type { Migrations } from '../store/migrations.ts';
+import type { PlannedStep } from '../postgres.ts';
+import type { Migrations, NamespaceStatus } from '../store/migrations.ts';
 import { isPostgres } from './database-address.ts';
-
-/** How far the tables of a namespace are; `found` is 0 when there are none. */
-export interface TableStatus {
-  readonly namespace: string;
-  readonly found: number;
-  readonly wanted: number;
-}
-
-export interface MissingStep {
-  readonly namespace: string;
-  readonly version: number;
-  /** Null for the tables of pg-boss, which are its own. */
-  readonly sql: string | null;
-}
 
 /** Changes nothing. */
 export async function statusOfDatabase(
   db: string,
   migrations: readonly Migrations[],
-): Promise<TableStatus[]> {
+): Promise<NamespaceStatus[]> {
   if (isPostgres(db)) return (await loadPostgres()).migrationStatus(db, { migrations });
   const [all, found] = await Promise.all([sqliteTables(migrations), sqliteVersions(db)]);
   return all.map(({ namespace, sqlite }) => ({
@@ -36,7 +23,7 @@ export async function statusOfDatabase(
 export async function planForDatabase(
   db: string,
   migrations: readonly Migrations[],
-): Promise<MissingStep[]> {
+): Promise<PlannedStep[]> {
   if (isPostgres(db)) return (await loadPostgres()).planMigrations(db, { migrations });
   const [all, found] = await Promise.all([sqliteTables(migrations), sqliteVersions(db)]);
   return all.flatMap(({ namespace, sqlite }) =>
@@ -50,7 +37,7 @@ export async function planForDatabase(
 export async function migrateDatabase(
   db: string,
   migrations: readonly Migrations[],
-): Promise<TableStatus[]> {
+): Promise<NamespaceStatus[]> {
   if (isPostgres(db)) return (await loadPostgres()).applyMigrations(db, { migrations });
   const { openStore } = await import('../sqlite.ts');
   await (await openStore(db, { migrations, isGuest: true })).close();

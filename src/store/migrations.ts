@@ -5,3 +5,11 @@ export interface Migrations {
   readonly sqlite: readonly string[];
   readonly postgres?: readonly string[];
 }
+
+/** How far the tables of a namespace are. Those of deliveries have the versions of pg-boss. */
+export interface NamespaceStatus {
+  readonly namespace: string;
+  /** 0 when there is none. */
+  readonly found: number;
+  readonly wanted: number;
+}

@@ -41,14 +41,14 @@ export function startScript(
   argument: unknown = {},
   { through = [], env = {} }: StartOptions = {},
 ): Script {
-  const line = [
+  const words = [
     ...through,
     process.execPath,
     '--conditions=mcp-async-jobs-source',
     fileURLToPath(script),
     JSON.stringify(argument),
   ];
-  const child = spawn(line[0] ?? '', line.slice(1), {
+  const child = spawn(words[0] ?? '', words.slice(1), {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, ...env },
   });

@@ -1,13 +1,8 @@
 import { Command } from 'commander';
-import type { Migrations } from '../../store/migrations.ts';
+import type { Migrations, NamespaceStatus } from '../../store/migrations.ts';
 import { forgetDatabaseAddress, shownDatabase } from '../database-address.ts';
 import { EXIT_CODES_HELP, localError } from '../exit.ts';
-import {
-  migrateDatabase,
-  planForDatabase,
-  statusOfDatabase,
-  type TableStatus,
-} from '../migrating.ts';
+import { migrateDatabase, planForDatabase, statusOfDatabase } from '../migrating.ts';
 import { dbOption, jobsOption, jsonOption } from '../options.ts';
 import { printJson, printLine, say } from '../output.ts';
 
@@ -75,7 +70,7 @@ async function status(options: MigrateOptions): Promise<void> {
   printLine(table(['tables', 'version', 'wanted', 'state'], rows));
 }
 
-function stateOf({ found, wanted }: TableStatus): string {
+function stateOf({ found, wanted }: NamespaceStatus): string {
   if (found === wanted) return 'up to date';
   return found < wanted ? 'behind' : 'newer than this program';
 }

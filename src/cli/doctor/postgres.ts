@@ -1,9 +1,10 @@
 /** The checks of a PostgreSQL database: whether it can be used, its tables, and who works on it. */
 import { ACCESS_CODE_MIGRATIONS } from '../../access-codes/sqlite/migrations.ts';
+import type { NamespaceStatus } from '../../store/migrations.ts';
 import { shownDatabase } from '../database-address.ts';
 import { openDatabase } from '../database.ts';
 import { localError } from '../exit.ts';
-import { statusOfDatabase, type TableStatus } from '../migrating.ts';
+import { statusOfDatabase } from '../migrating.ts';
 import { error, ok, warning, type Finding } from './finding.ts';
 
 const FIX = 'Correct that: see the page on running many servers, docs/scale-out.md.';
@@ -33,7 +34,7 @@ export async function checkPostgres(db: string): Promise<Finding[]> {
   }
 }
 
-function checkTables({ namespace, found, wanted }: TableStatus): Finding[] {
+function checkTables({ namespace, found, wanted }: NamespaceStatus): Finding[] {
   // The tables of an application that was never run here.
   if (found === 0 && namespace === ACCESS_CODE_MIGRATIONS.namespace) return [];
   const message = `The tables "${namespace}" are at version ${found} of ${wanted}.`;

@@ -9,6 +9,7 @@ import bossPackage from 'pg-boss/package.json' with { type: 'json' };
 import { Client } from 'pg';
 import { monotonic } from '../../job/clock.ts';
 import { JobError } from '../../job/errors.ts';
+import type { NamespaceStatus } from '../migrations.ts';
 import { connectionOptions } from './database.ts';
 import { DELIVERY_SCHEMA } from './deliveries.ts';
 
@@ -16,14 +17,6 @@ import { DELIVERY_SCHEMA } from './deliveries.ts';
 export interface Steps {
   readonly namespace: string;
   readonly steps: readonly string[];
-}
-
-/** How far the tables of a namespace are. Those of deliveries have the versions of pg-boss. */
-export interface NamespaceStatus {
-  readonly namespace: string;
-  /** 0 when there is none. */
-  readonly found: number;
-  readonly wanted: number;
 }
 
 const LOCK = 'SELECT pg_advisory_xact_lock(1785621871)';

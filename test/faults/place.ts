@@ -222,6 +222,7 @@ const BIGINT = 20;
 
 /** Instants are bigints there, and stay below 2^53. */
 function parserOf(oid: number, format?: 'text' | 'binary'): unknown {
+  // oxlint-disable-next-line typescript/no-unsafe-enum-assignment
   return oid === BIGINT ? Number : builtin.getTypeParser(oid, format);
 }
 

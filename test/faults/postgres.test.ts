@@ -5,4 +5,4 @@ import { shortFaults } from './short.ts';
 
 after(stopServer);
 
-shortFaults('postgres', { F3: 3, F9: 6, F11: 1, F16: 25, F17: 1, F18: 6 });
+shortFaults('postgres', { F3: 3, F9: 6, F11: 1, F16: 15, F17: 1 });

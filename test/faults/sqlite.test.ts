@@ -3,13 +3,12 @@ import { shortFaults } from './short.ts';
 
 shortFaults('sqlite', {
   F1: 3,
-  F2: 2,
   F3: 4,
   F4: 200,
   F6: 1,
   F7: 1,
   F9: 6,
-  F16: 25,
+  F16: 15,
   F17: 1,
   F18: 6,
   F19: 1_000,

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { cli, processesOf, type Ended, type Running } from '../../scripts/cli-process.ts';
+import { local, serve } from '../../src/http.ts';
 import { aToken, dataOf, errorOf, JOBS, started } from '../cli/a-server.ts';
 import { emptyDatabase } from '../support/postgres.ts';
 import { tempFolder, type Ending } from '../support/temp.ts';
@@ -28,9 +30,9 @@ function start(t: Ending, db: string, ...more: readonly string[]): Promise<Runni
 }
 
 const callOf =
-  (server: Running, token: string): Call =>
+  ({ url }: Pick<Running, 'url'>, token = 'none'): Call =>
   (...args) =>
-    cli(args, { env: { MCP_ASYNC_JOBS_URL: server.url, MCP_ASYNC_JOBS_TOKEN: token } });
+    cli(args, { env: { MCP_ASYNC_JOBS_URL: url, MCP_ASYNC_JOBS_TOKEN: token } });
 
 async function jobOf(call: Call, id: string): Promise<Data> {
   return dataOf(await call('jobs', 'get', id, '--json'))['data'] as Data;
@@ -85,6 +87,15 @@ test('jobs of a killed server and a killed worker are finished by the others', a
   const jobs = ended.map((said) => dataOf(said)['data'] as Data);
   assert.ok(jobs.every(({ status }) => status === 'completed'));
   assert.ok(jobs.some(({ runs }) => runs === 2));
+});
+
+test('serve takes the address of a database as it takes a path', async (t) => {
+  const options = { jobs: pathToFileURL(JOBS), identify: local(), inProcess: true, port: 0 };
+  const one = await serve({ ...options, db: await emptyDatabase() });
+  t.after(() => one.close());
+  assert.equal(one.store.engine, 'postgres');
+  const echoed = await callOf(one)('call', 'echo', 'text=hi', '--wait', '--json');
+  assert.equal(echoed.code, 0, echoed.stderr);
 });
 
 test('a revoked token is refused by every server from the next call on', async (t) => {

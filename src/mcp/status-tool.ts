@@ -2,10 +2,12 @@
 import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { Job } from '../job/job.ts';
+import type { QueueContext } from '../queue/context.ts';
+import { get, unknownJob } from '../queue/get.ts';
 import { WAIT_SECONDS_MAX } from '../queue/wait.ts';
 import { advertise } from './advertise.ts';
 import { hints, LOOKS, object, status, text } from './answer-schemas.ts';
-import type { JobTools } from './job-tools.ts';
+import type { Caller, JobTools } from './job-tools.ts';
 import { jobView } from './job-view.ts';
 import { progressNotices } from './progress-notices.ts';
 import { linkBlock } from './result-link.ts';
@@ -60,9 +62,10 @@ export function statusHandler({ queue, viewing, caller }: Looking) {
     const { who } = asking;
     const onChange = progressNotices(context);
     const ms = wanted.wait_seconds * 1_000;
-    const job = await whileAllowed(asking, context.mcpReq.signal, (signal) =>
+    const seen = await whileAllowed(asking, context.mcpReq.signal, (signal) =>
       queue.waits.until(wanted.job_id, { who, ms, signal, onChange }),
     );
+    const job = ms > 0 && seen.owner !== who.owner ? await seenNow(queue, seen, asking) : seen;
     const view = jobView(job, viewing, isInLine(job) ? await queue.store.position(job.id) : null);
     const answer = toToolResult({ data: view }) as CallToolResult;
     const { result_uri, result_bytes = 0 } = view;
@@ -70,6 +73,12 @@ export function statusHandler({ queue, viewing, caller }: Looking) {
     const link = linkBlock(job.tool, { result_uri, result_bytes });
     return { ...answer, content: [...answer.content, link] };
   };
+}
+
+/** Somebody else's job, after a wait: the right to see the jobs of the team may be gone. */
+async function seenNow(queue: QueueContext, { id }: Job, { who, again }: Caller): Promise<Job> {
+  const now = again === undefined ? who : await again();
+  return now === null ? unknownJob() : get(queue, id, now);
 }
 
 /** A job that has begun is shown as running, even while it waits for its next turn. */

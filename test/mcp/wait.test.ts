@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { test } from 'node:test';
+import { setTimeout as rest } from 'node:timers/promises';
 import { Client, StreamableHTTPClientTransport, type Progress } from '@modelcontextprotocol/client';
 import { monotonic } from '../../src/job/clock.ts';
 import { complete } from '../../src/job/transitions.ts';
 import { local } from '../../src/http.ts';
-import { aServer, call, rpc, rpc2026 } from '../http/fixture.ts';
+import { aServer, byName, call, rpc, rpc2026 } from '../http/fixture.ts';
 import { aJob } from '../support/a-job.ts';
 import { until } from '../support/until.ts';
 
@@ -83,6 +84,27 @@ test("a wait for somebody else's job is answered at once, like one for an unknow
     bytes.push(JSON.stringify(value).replace(/req_\w+/, ''));
   }
   assert.equal(bytes[0], bytes[1]);
+});
+
+test('who may no longer see the jobs of his team is told nothing at the end of his wait', async (t) => {
+  let isRevoked = false;
+  const { url } = await aServer(t, {
+    ...idle,
+    identify: async (asked) => {
+      const who = await byName(asked);
+      return who && isRevoked ? { ...who, abilities: ['*'] } : who;
+    },
+  });
+  const { data: submitted } = await call(url, 'asks', {});
+  const args = { job_id: submitted.job_id, wait_seconds: 2 };
+  const waiting = [{ token: 'anna/bert/job:view-any' }, {}].map(async (options) =>
+    call(url, 'get_job_status', args, options),
+  );
+  await rest(500);
+  isRevoked = true;
+  const [bert, anna] = await Promise.all(waiting);
+  assert.equal(bert.error?.code, 'RESOURCE_NOT_FOUND');
+  assert.equal(anna.data.status, 'queued');
 });
 
 test('a queued job has its place in the queue, exact to 100 and absent beyond', async (t) => {

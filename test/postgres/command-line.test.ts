@@ -77,7 +77,7 @@ test('what one server is given, another one shows, waits for and cancels', async
 test('jobs of a killed server and a killed worker are finished by the others', async (t) => {
   const { db, one, onOne, onOther } = await twoServers(t);
   const [first] = [await work(t, db, ...FAST), await work(t, db, ...FAST)];
-  const ids = await Promise.all(Array.from({ length: 4 }, () => submit(onOne, 'nap', 'ms=1500')));
+  const ids = await Promise.all([1, 2].map(() => submit(onOne, 'nap', 'ms=6000')));
   await until('both workers are busy', async () => {
     const listed = dataOf(await onOther('jobs', 'list', '--json'))['data'] as Data[];
     return listed.filter(({ status }) => status === 'running').length === 2;

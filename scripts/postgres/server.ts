@@ -238,7 +238,8 @@ function readiness(child: ChildProcess): Promise<string | null> {
   return new Promise((resolve) => {
     let said = '';
     child.stderr?.on('data', (chunk: Buffer) => {
-      if (said.length < 10_000) said += chunk.toString();
+      // Whoever knocks while it recovers makes it say so; what matters comes last.
+      said = (said + chunk.toString()).slice(-10_000);
       if (said.includes('ready to accept connections')) resolve(null);
     });
     child.once('exit', () => resolve(said));

@@ -227,7 +227,8 @@ export class Client {
       const deed = { op: 'probe', kind, method: tool } as const;
       const invoked = this.#fleet.history.invoke<'probe'>(this.#name, deed);
       const answer = await this.call(tool, { job_id: job });
-      if (answer === null) continue;
+      // That the database is away is told to everybody alike, and may be so at one moment only.
+      if (answer === null || codeOf(answer)?.startsWith('STORE_')) continue;
       const text = answer.text.replaceAll(job, 'ID').replaceAll(/req_[0-9A-Z]+/g, 'REQ');
       invoked.ok({ answer: text });
     }

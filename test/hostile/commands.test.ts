@@ -72,7 +72,7 @@ const LINES: readonly (readonly string[])[] = [
     '--ability',
     '*',
     '--expires-days',
-    'IT',
+    'IT!',
   ],
   [
     'token',

@@ -69,6 +69,7 @@ async function attack(
   const sent: Record<string, number> = {};
   const wrong: string[] = [];
   const accepted: Record<string, number> = {};
+  const slow: Case[] = [];
   let slowestMs = 0;
   let next = 0;
   const lane = async (): Promise<void> => {
@@ -77,7 +78,7 @@ async function attack(
       if (one === undefined) return;
       sent[one.kind] = (sent[one.kind] ?? 0) + 1;
       const { reply, problems } = await tried(server, token, one);
-      slowestMs = Math.max(slowestMs, reply?.ms ?? 0);
+      if ((reply?.ms ?? 0) > HANG_MS) slow.push(one);
       wrong.push(...problems.map((problem) => `${one.kind} #${at} ${one.what}: ${problem}`));
       if (reply !== null)
         for (const table of grownBy(one, reply)) accepted[table] = (accepted[table] ?? 0) + 1;
@@ -85,6 +86,16 @@ async function attack(
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
+  // The lanes share a processor with each other and with other tests: what took long among them is
+  // a hang only if it takes long alone, and every time.
+  for (const one of slow) {
+    let ms = Infinity;
+    for (let i = 0; i < 5 && ms > HANG_MS; i += 1) {
+      ms = Math.min(ms, (await sendCase(server.url, token, one)).ms);
+    }
+    slowestMs = Math.max(slowestMs, ms);
+    if (ms > HANG_MS) wrong.push(`${one.kind} ${one.what}: took ${ms} ms`);
+  }
   await server.data(token, 'list_projects', { limit: 1 });
   wrong.push(...changes(before, tablesOf(file), accepted), ...logProblems(server.logged));
   return { seed, sent, slowestMs, wrong };
@@ -97,16 +108,7 @@ async function tried(
 ): Promise<{ reply: Reply | null; problems: string[] }> {
   try {
     const reply = await sendCase(server.url, token, one);
-    const problems = judge(one, reply);
-    if (reply.ms > HANG_MS) {
-      // Eight at once share a processor with others: it is measured by what a usual call takes then.
-      const startedAt = performance.now();
-      await server.data(token, 'list_projects', { limit: 1 });
-      const usual = performance.now() - startedAt;
-      const again = await sendCase(server.url, token, one);
-      if (again.ms > HANG_MS + 4 * usual) problems.push(`took ${again.ms} ms`);
-    }
-    return { reply, problems };
+    return { reply, problems: judge(one, reply) };
   } catch (error) {
     return { reply: null, problems: [`was not answered properly: ${String(error)}`] };
   }

@@ -62,6 +62,12 @@ test('strangers are named, with what was probably meant', async () => {
   assert.deepEqual(fields['xyz'], ['is not a known field']);
 });
 
+test('a member that is missing is said to be required', async () => {
+  assert.deepEqual(await fieldsOf(page, {}), { size: ['is required'] });
+  const [wrong] = (await fieldsOf(page, { size: undefined }))['size'] ?? [];
+  assert.notEqual(wrong, 'is required');
+});
+
 test('what is no object is refused', async () => {
   for (const value of [null, undefined, 1, 'x', [], true]) {
     assert.deepEqual(await fieldsOf(page, value), { arguments: ['must be an object'] });

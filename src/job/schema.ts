@@ -66,10 +66,19 @@ export async function parseInput<S extends Schema>(
         const path = pathOf([...(issue.path ?? []), String(key)]);
         if (!Object.hasOwn(fields, path)) add(fields, path, 'is not a known field');
       }
-    } else add(fields, pathOf(issue.path ?? []), issue.message);
+    } else {
+      const path = pathOf(issue.path ?? []);
+      add(fields, path, isMissing(json, value, path) ? 'is required' : issue.message);
+    }
   }
   if (Object.keys(fields).length > 0) throw invalid(fields);
   return (parsed as { value: InferOutput<S> }).value;
+}
+
+/** Libraries say of a missing member that it is "undefined", which means nothing to a caller. */
+function isMissing(json: JsonSchema, value: object, name: string): boolean {
+  const { required } = json;
+  return Array.isArray(required) && required.includes(name) && !Object.hasOwn(value, name);
 }
 
 function invalid(fields: Record<string, readonly string[]>): JobError {

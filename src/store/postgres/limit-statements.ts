@@ -11,6 +11,10 @@ const HELD_UNTIL = '9007199254740991';
 const HELD = `status = 'queued' AND due_at = ${HELD_UNTIL}`;
 const NOW = `floor(extract(epoch FROM now()) * 1000)::bigint`;
 
+/** Counted as a list, so that the rows are found by the primary key whatever the planner expects. */
+const LET_GO = `UPDATE jobs SET due_at = NULL, due_since = ${NOW}
+  WHERE id = ANY (ARRAY(SELECT id FROM heads)) RETURNING id, tool, runs, turn`;
+
 /** Always in the same order, so that two transactions never wait for each other. */
 export const LOCK_TEAMS = `SELECT pg_advisory_xact_lock(1785621872, sorted.hash)
   FROM (SELECT DISTINCT hashtext(team) AS hash FROM unnest(:teams::text[]) AS given (team)
@@ -53,8 +57,7 @@ export const RELEASE = `WITH RECURSIVE lanes AS (
     SELECT head.id FROM lanes CROSS JOIN LATERAL (
       SELECT id FROM jobs WHERE ${HELD} AND team_id = lanes.team AND tool = lanes.tool
       ORDER BY turn, id LIMIT lanes.ended FOR UPDATE SKIP LOCKED) AS head)
-  UPDATE jobs SET due_at = NULL, due_since = ${NOW} FROM heads WHERE jobs.id = heads.id
-  RETURNING jobs.id, jobs.tool, jobs.runs, jobs.turn`;
+  ${LET_GO}`;
 
 /** By jobs_held: the first jobs of a tool of each of some teams. */
 export const RELEASE_LANES = `WITH heads AS (
@@ -62,8 +65,7 @@ export const RELEASE_LANES = `WITH heads AS (
     CROSS JOIN LATERAL (
       SELECT id FROM jobs WHERE ${HELD} AND team_id = given.team AND tool = :tool
       ORDER BY turn, id LIMIT given.most FOR UPDATE SKIP LOCKED) AS head)
-  UPDATE jobs SET due_at = NULL, due_since = ${NOW} FROM heads WHERE jobs.id = heads.id
-  RETURNING jobs.id, jobs.tool, jobs.runs, jobs.turn`;
+  ${LET_GO}`;
 
 /** By jobs_due. */
 export const FIRST_DUE = `SELECT due.id FROM unnest(:tools::text[]) AS given (tool)

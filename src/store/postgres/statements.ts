@@ -135,7 +135,7 @@ export const DUE = `SELECT given.place, due.alone
         ORDER BY turn, id LIMIT :limit::int)
       UNION ALL
       (SELECT turn, id, alone FROM jobs
-        WHERE status = 'queued' AND due_at <= ${CLOCK} AND tool = given.tool
+        WHERE status = 'queued' AND due_at <= ${NOW} AND tool = given.tool
         ORDER BY due_at LIMIT :limit::int)) AS either
     ORDER BY turn, id LIMIT :limit::int) AS due
   ORDER BY given.place, due.turn, due.id`;

@@ -57,10 +57,11 @@ export const STRANDED = `WITH RECURSIVE heads (team_id, tool) AS (
     SELECT * FROM (SELECT team_id, tool FROM jobs INDEXED BY jobs_held
       WHERE ${HELD} ORDER BY team_id, tool LIMIT 1)
     UNION ALL
-    SELECT next.team_id, next.tool FROM heads JOIN jobs AS next ON next.id = (
-      SELECT id FROM jobs INDEXED BY jobs_held
-      WHERE ${HELD} AND (team_id, tool) > (heads.team_id, heads.tool)
-      ORDER BY team_id, tool LIMIT 1))
+    SELECT next.team_id, next.tool FROM heads JOIN jobs AS next ON next.id = coalesce(
+      (SELECT id FROM jobs INDEXED BY jobs_held
+        WHERE ${HELD} AND team_id = heads.team_id AND tool > heads.tool ORDER BY tool LIMIT 1),
+      (SELECT id FROM jobs INDEXED BY jobs_held
+        WHERE ${HELD} AND team_id > heads.team_id ORDER BY team_id, tool LIMIT 1)))
   SELECT team_id, tool FROM heads
   WHERE NOT EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_open
       WHERE completed_at IS NULL AND team_id = heads.team_id AND status = 'running' AND limited = 1)

@@ -58,8 +58,8 @@ export function limiting(open: OpenStore): void {
     ['a tool of each team', { tools: { print: { perTeam: 3 } } }, { print: [3, 3], scan: [5, 5] }],
     [
       'a team and a tool',
-      { perTeam: 6, tools: { scan: { perTeam: 2 } } },
-      { print: [4, 4], scan: [2, 2] },
+      { perTeam: 5, tools: { print: { max: 6 }, scan: { perTeam: 2 } } },
+      { print: [3, 3], scan: [2, 2] },
     ],
   ] as const) {
     test(`the limit of ${limit} holds beside what has none`, async (t) => {
@@ -77,7 +77,6 @@ export function limiting(open: OpenStore): void {
         // Which team fills a tool is a matter of turns; how much of it runs is not.
         assert.equal(found[0] + found[1], counts[0] + counts[1], `${tool}: ${found.join(' ')}`);
       }
-      assert.ok(limit === 'a tool' || of('tem_a', 'print') === of('tem_b', 'print'));
     });
   }
 
@@ -86,7 +85,7 @@ export function limiting(open: OpenStore): void {
     const bounds = limits({ perTeam: 3, tools: { print: { max: 5 }, scan: { perTeam: 2 } } });
     const tools = ['print', 'scan'];
     for (const team of ['tem_a', 'tem_b', 'tem_c']) {
-      for (const tool of tools) await insertAll(store, 25, { team, tool });
+      for (const tool of tools) await insertAll(store, 15, { team, tool });
     }
     let ended = 0;
     const check = async () => {
@@ -100,7 +99,7 @@ export function limiting(open: OpenStore): void {
     await Promise.all(
       Array.from({ length: 16 }, async (_, i) => {
         const request = { worker: `wrk_${i}`, tools, limit: 1 + (i % 3), limits: bounds };
-        while (ended < 150) {
+        while (ended < 90) {
           const { jobs } = await claim(store, request);
           await check();
           for (const job of jobs) {
@@ -111,7 +110,7 @@ export function limiting(open: OpenStore): void {
         }
       }),
     );
-    assert.equal(ended, 150);
+    assert.equal(ended, 90);
   });
 
   const ends: readonly (readonly [string, (store: Store, job: Job) => Promise<unknown>])[] = [

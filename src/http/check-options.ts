@@ -17,6 +17,7 @@ const NUMBERS = {
   maxBodyBytes: { fallback: 1_048_576, min: 1_024, max: 104_857_600 },
   workers: { fallback: 1, min: 0, max: 64 },
   concurrency: { fallback: 1, min: 1, max: 1_000 },
+  maxRunningPerTeam: { fallback: 0, min: 0, max: 10_000 },
   leaseMs: { fallback: 20_000, min: 1_000, max: 3_600_000 },
 } as const;
 

@@ -125,6 +125,10 @@ export interface JobOptions<In extends Schema, Out extends Schema, Carry extends
   readonly attempts?: number;
   /** Deadline of one run, in milliseconds. Default 600,000; 100..86,400,000. */
   readonly timeoutMs?: number;
+  /** Runs of all teams at once, over all workers of the database; 0 is no limit. Default 0; 0..10,000. */
+  readonly maxRunning?: number;
+  /** Runs of each team at once, over all workers of the database; 0 is no limit. Default 0; 0..10,000. */
+  readonly maxRunningPerTeam?: number;
   /** How long a question waits for its answer, in milliseconds. Default 86,400,000; 1,000..2,592,000,000. */
   readonly answerWithinMs?: number;
   /** Rest after a fault. Default 1,000 doubled up to 60,000 ms, half of it random. */
@@ -186,6 +190,8 @@ const KNOWN = [
   'requiresTasks',
   'attempts',
   'timeoutMs',
+  'maxRunning',
+  'maxRunningPerTeam',
   'answerWithinMs',
   'backoff',
   'prepare',
@@ -219,6 +225,8 @@ export function defineJob<In extends Schema, Out extends Schema, Carry extends J
     requiresTasks: options.requiresTasks ?? false,
     attempts: options.attempts ?? 3,
     timeoutMs: options.timeoutMs ?? 600_000,
+    maxRunning: options.maxRunning ?? 0,
+    maxRunningPerTeam: options.maxRunningPerTeam ?? 0,
     answerWithinMs: options.answerWithinMs ?? 86_400_000,
     backoff: { ...DEFAULT_BACKOFF, ...options.backoff },
     prepare: options.prepare ?? null,
@@ -247,6 +255,8 @@ function problemsOf(options: Partial<Record<keyof JobOptions<Schema, Schema, Jso
   }
   outOfRange(problems, 'attempts', options.attempts, 1, 50);
   outOfRange(problems, 'timeoutMs', options.timeoutMs, 100, 86_400_000);
+  outOfRange(problems, 'maxRunning', options.maxRunning, 0, 10_000);
+  outOfRange(problems, 'maxRunningPerTeam', options.maxRunningPerTeam, 0, 10_000);
   outOfRange(problems, 'answerWithinMs', options.answerWithinMs, 1_000, 2_592_000_000);
   const backoff = options.backoff as Partial<Backoff> | undefined;
   outOfRange(problems, 'backoff.baseMs', backoff?.baseMs, 0, 3_600_000);

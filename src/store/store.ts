@@ -36,6 +36,22 @@ export interface WorkerIdentity {
   readonly tools: readonly string[];
 }
 
+/** How many jobs of a tool may run at once; 0 is no limit. */
+export interface ToolLimits {
+  /** Of all teams together. */
+  readonly max: number;
+  /** Of each team. */
+  readonly perTeam: number;
+}
+
+/** How many jobs may run at once, counting those of every worker of the database. */
+export interface RunningLimits {
+  /** Of each team, whatever the tool; 0 is no limit. */
+  readonly perTeam: number;
+  /** By the name of the tool; tools without a limit are left out. */
+  readonly tools: ReadonlyMap<string, ToolLimits>;
+}
+
 export interface ClaimRequest {
   readonly worker: string;
   readonly tools: readonly string[];
@@ -44,6 +60,8 @@ export interface ClaimRequest {
   readonly leaseMs: number;
   /** Whether the worker runs nothing at the moment, and so may take a job that must run alone. */
   readonly idle: boolean;
+  /** What this claim may not exceed; left out or null when there is no limit. */
+  readonly limits?: RunningLimits | null;
 }
 
 export interface Claimed {

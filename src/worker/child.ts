@@ -74,7 +74,7 @@ async function begin(message: ToChild & { type: 'begin' }): Promise<void> {
   try {
     const definitions = definitionsOf((await import(message.jobs)) as object);
     tell({ type: 'ready', tools: [...definitions.keys()] });
-    const { worker: id, settings, concurrency, leaseMs } = message;
+    const { worker: id, settings, concurrency, leaseMs, maxRunningPerTeam } = message;
     const guard = (said: ToGuardian) => guardian.postMessage(said);
     worker = new Worker({
       id,
@@ -83,6 +83,7 @@ async function begin(message: ToChild & { type: 'begin' }): Promise<void> {
       settings,
       concurrency,
       leaseMs,
+      maxRunningPerTeam,
       log,
       watch: {
         begun: ({ lease, timeoutMs }) =>

@@ -17,6 +17,8 @@ export interface RunWorkerOptions {
   readonly concurrency?: number;
   /** How long a lease lasts, in milliseconds. Default 20,000. */
   readonly leaseMs?: number;
+  /** Running jobs of each team at most, over all workers of the store; 0 is off. Default 0; 0..10,000. */
+  readonly maxRunningPerTeam?: number;
   readonly log: Logger;
 }
 
@@ -27,6 +29,7 @@ export interface RunningWorker {
 
 export function runWorker(options: RunWorkerOptions): RunningWorker {
   const { store, definitions, settings = null, concurrency = 1, leaseMs = 20_000, log } = options;
+  const { maxRunningPerTeam = 0 } = options;
   const id = newId('wrk');
   const self = identityOf(process.pid);
   const tools = [...definitions.keys()];
@@ -37,7 +40,8 @@ export function runWorker(options: RunWorkerOptions): RunningWorker {
   };
   beat();
   const beats = setInterval(beat, BEAT_MS);
-  const worker = new Worker({ id, store, definitions, settings, concurrency, leaseMs, log });
+  const working = { definitions, settings, concurrency, leaseMs, maxRunningPerTeam };
+  const worker = new Worker({ id, store, ...working, log });
   const unsubscribe = store.onChange((notice) => {
     if (notice?.status === 'cancelled') worker.abort(notice.id);
   });

@@ -12,6 +12,7 @@ export type ToChild =
       readonly settings: unknown;
       readonly concurrency: number;
       readonly leaseMs: number;
+      readonly maxRunningPerTeam: number;
     }
   | { readonly type: 'due' }
   | { readonly type: 'abort'; readonly id: string }

@@ -20,6 +20,8 @@ export interface SuperviseOptions {
   readonly workers: number;
   readonly concurrency: number;
   readonly leaseMs: number;
+  /** Running jobs of each team at most, over all workers of the store; 0 is off. Default 0; 0..10,000. */
+  readonly maxRunningPerTeam?: number;
   readonly log: Logger;
 }
 

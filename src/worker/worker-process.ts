@@ -60,8 +60,9 @@ export class WorkerProcess {
     this.ended = new Promise((resolve) => {
       this.#child.once('close', () => void this.#settle().then(resolve));
     });
-    const { jobs, settings, concurrency, leaseMs } = options;
-    this.#tell({ type: 'begin', worker: this.id, jobs: jobs.href, settings, concurrency, leaseMs });
+    const { jobs, settings, concurrency, leaseMs, maxRunningPerTeam = 0 } = options;
+    const working = { settings, concurrency, leaseMs, maxRunningPerTeam };
+    this.#tell({ type: 'begin', worker: this.id, jobs: jobs.href, ...working });
   }
 
   get ageMs(): number {

@@ -9,7 +9,8 @@ import { JobError } from '../job/errors.ts';
 import type { Job } from '../job/job.ts';
 import type { Logger } from '../job/log.ts';
 import { fail, faulted, handBack, type Change } from '../job/transitions.ts';
-import type { WorkStore } from '../store/store.ts';
+import type { RunningLimits, WorkStore } from '../store/store.ts';
+import { limitsOf } from './limits.ts';
 import { ProgressWriter } from './progress.ts';
 import { describe, runJob, type StopReason } from './run-job.ts';
 
@@ -26,6 +27,8 @@ export interface WorkerOptions {
   readonly settings: unknown;
   readonly concurrency: number;
   readonly leaseMs: number;
+  /** Running jobs of each team at most, over all workers of the store; 0 is no limit. */
+  readonly maxRunningPerTeam: number;
   readonly log: Logger;
   /** Told, by lease, of each run that begins, that is told to stop, and whose handler has ended. */
   readonly watch?: RunWatch;
@@ -50,6 +53,7 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #watch: RunWatch;
   readonly #tools: readonly string[];
+  readonly #limits: RunningLimits | null;
   readonly #runs = new Map<string, Run>();
   /** Runs whose handler has ended, while their end is being written. */
   readonly #settling = new Set<Promise<string>>();
@@ -64,6 +68,7 @@ export class Worker {
     this.#options = options;
     this.#watch = options.watch ?? NOBODY;
     this.#tools = [...options.definitions.keys()];
+    this.#limits = limitsOf(options.definitions, options.maxRunningPerTeam);
     this.#timers = [
       setInterval(() => this.#wake(), SAFETY_POLL_MS),
       setInterval(() => void this.#renew(), Math.floor(options.leaseMs / 3)),
@@ -115,7 +120,14 @@ export class Worker {
         const limit = concurrency - this.#runs.size;
         if (limit <= 0 || [...this.#runs.values()].some(({ job }) => job.alone)) break;
         const idle = this.#runs.size === 0;
-        const request = { worker: id, tools: this.#tools, limit, leaseMs, idle };
+        const request = {
+          worker: id,
+          tools: this.#tools,
+          limit,
+          leaseMs,
+          idle,
+          limits: this.#limits,
+        };
         const { jobs, nextDueMs } = await store.claim(request);
         for (const job of jobs) this.#begin(job);
         this.#wakeAt(nextDueMs);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { Client } from 'pg';
 import { openStore } from '../../src/postgres.ts';
+import * as limits from '../../src/store/postgres/limit-statements.ts';
 import { bind, compile, type Given } from '../../src/store/postgres/parameters.ts';
 import * as sql from '../../src/store/postgres/statements.ts';
 import { emptyDatabase } from '../support/postgres.ts';
@@ -39,8 +40,11 @@ const change = {
   scopes: null,
 };
 
+const statements = { ...sql, ...limits };
+const HELD = ['jobs_held', 'jobs_pkey'];
+
 /** Statement, parameters, and the indexes that it may use. */
-const HOT: readonly (readonly [keyof typeof sql, Given, readonly string[]])[] = [
+const HOT: readonly (readonly [keyof typeof statements, Given, readonly string[]])[] = [
   ['GET', { ...READER, id: 'mjb_5' }, ['jobs_pkey']],
   ['DUE', { tools: ['t1', 't2'], limit: 50 }, ['jobs_due', 'jobs_resting']],
   [
@@ -57,6 +61,7 @@ const HOT: readonly (readonly [keyof typeof sql, Given, readonly string[]])[] = 
       leaseMs: 1e3,
       worker: 'wrk_1',
       idle: 1,
+      limited: 0,
     },
     ['jobs_pkey'],
   ],
@@ -80,10 +85,30 @@ const HOT: readonly (readonly [keyof typeof sql, Given, readonly string[]])[] = 
   ['EXPIRED', { dead: [] }, ['jobs_running']],
   ['OVERDUE', { overdueMs: 60_000, since: -1, after: '', limit: 1_000 }, ['jobs_overdue']],
   ['OVERDUE_WAITING', {}, ['jobs_waiting']],
+  ['RUNNING_OF_TOOLS', { tools: ['t1', 't2'] }, ['jobs_running']],
+  ['CANDIDATES', { ids: ['mjb_5', 'mjb_8'] }, ['jobs_pkey']],
+  [
+    'RUNNING_OF_TEAMS',
+    { teams: ['tem_1', 'tem_2'], tool: 't2', teamMax: 5, laneMax: 5 },
+    ['jobs_open', 'jobs_running'],
+  ],
+  ['HOLD', { ids: ['mjb_5'] }, ['jobs_pkey']],
+  ['RELEASE', { rows: JSON.stringify([{ team: 'tem_full', ended: 2 }]) }, HELD],
+  [
+    'RELEASE_LANES',
+    {
+      tool: 't2',
+      rows: JSON.stringify([
+        { team: 'tem_full', most: 2 },
+        { team: 'tem_1', most: 9 },
+      ]),
+    },
+    HELD,
+  ],
+  ['FIRST_DUE', { tools: ['t1', 't2'] }, ['jobs_due']],
+  ['STRANDED', {}, ['jobs_held', 'jobs_open', 'jobs_running']],
   ['PURGE', { retentionMs: 1e12 }, ['jobs_final', 'jobs_pkey']],
 ];
-
-const statements: typeof sql = { ...sql };
 
 /** 30,000 queued and 60,000 finished jobs of 50 teams and 3 tools. */
 const FILL = `INSERT INTO jobs (id, tool, team_id, owner_id, status, input, request_id, result,
@@ -95,6 +120,14 @@ const FILL = `INSERT INTO jobs (id, tool, team_id, owner_id, status, input, requ
     CASE WHEN i % 3 = 2 THEN NULL ELSE i END
   FROM generate_series(1, 90000) AS i`;
 
+/** 10,000 jobs of a team that may run no more, one of which runs. */
+const FILL_HELD = `INSERT INTO jobs (id, tool, team_id, owner_id, status, input, request_id,
+    attempts_max, timeout_ms, turn, due_at, due_since, created_at, updated_at, lease, limited)
+  SELECT 'mjh_' || i, 't2', 'tem_full', 'usr_1', CASE i WHEN 1 THEN 'running' ELSE 'queued' END,
+    '{}', 'r', 3, 1000, i, CASE WHEN i > 1 THEN 9007199254740991 END, 9007199254740991, i, i,
+    CASE i WHEN 1 THEN 'l' END, 1
+  FROM generate_series(1, 10000) AS i`;
+
 describe('with many rows', () => {
   let url = '';
 
@@ -103,6 +136,7 @@ describe('with many rows', () => {
     await (await openStore(url)).close();
     await run(async (client) => {
       await client.query(FILL);
+      await client.query(FILL_HELD);
       await client.query('VACUUM ANALYZE jobs');
     });
   });

@@ -4,17 +4,19 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ACCESS_CODE_MIGRATIONS } from '../../src/access-codes/sqlite/migrations.ts';
 import * as accessCodes from '../../src/access-codes/sqlite/statements.ts';
+import * as limits from '../../src/store/sqlite/limit-statements.ts';
 import * as jobs from '../../src/store/sqlite/statements.ts';
 import * as teams from '../../src/team/sqlite/statements.ts';
 import { openStore } from '../../src/sqlite.ts';
 import { openWriter } from '../../src/store/sqlite/connection.ts';
 import { tempFolder } from '../support/temp.ts';
 
-const engine: Readonly<Record<string, string>> = jobs;
-const ROOMS = { jobs, teams, 'access codes': accessCodes } as const;
+const { HELD_UNTIL: _, ...limitStatements } = limits;
+const engine: Readonly<Record<string, string>> = { ...jobs, ...limitStatements };
+const ROOMS = { jobs, limits: limitStatements, teams, 'access codes': accessCodes } as const;
 
 /** What each hot statement of the engine must use; a plan may name more steps than these. */
-const HOT: Partial<Record<keyof typeof jobs, readonly RegExp[]>> = {
+const HOT: Partial<Record<keyof typeof jobs | keyof typeof limits, readonly RegExp[]>> = {
   GET: [/^SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 \(id=\?\)/],
   PAYLOAD: [
     /^SEARCH j USING INDEX sqlite_autoindex_jobs_1 \(id=\?\)/,
@@ -49,6 +51,22 @@ const HOT: Partial<Record<keyof typeof jobs, readonly RegExp[]>> = {
   RUNNING: [/jobs USING INDEX jobs_running/],
   OVERDUE_WAITING: [/^SEARCH jobs USING INDEX jobs_waiting \(wait_until<\?\)/],
   NEXT_QUEUED_TOOL: [/^SEARCH jobs USING (COVERING )?INDEX jobs_due \(tool>\?\)/],
+  RUNNING_OF_TEAM: [/^SEARCH jobs USING (COVERING )?INDEX jobs_open \(team_id=\? AND status=\?\)/],
+  RUNNING_OF_LANE: [
+    /^SEARCH jobs USING (COVERING )?INDEX jobs_open \(team_id=\? AND status=\? AND tool=\?\)/,
+  ],
+  RUNNING_OF_TOOL: [/jobs USING INDEX jobs_running/],
+  HOLD: [/^SEARCH jobs USING INDEX jobs_open \(team_id=\? AND status=\? AND tool=\? AND turn>\?\)/],
+  RELEASE: [
+    /^SEARCH jobs USING COVERING INDEX jobs_held \(team_id=\?\)/,
+    /^SEARCH jobs USING COVERING INDEX jobs_held \(team_id=\? AND tool>\?\)/,
+  ],
+  RELEASE_LANE: [/^SEARCH jobs USING COVERING INDEX jobs_held \(team_id=\? AND tool=\?\)/],
+  FIRST_DUE: [/^SEARCH jobs USING INDEX jobs_due \(tool=\?\)/],
+  STRANDED: [
+    /^SEARCH jobs USING COVERING INDEX jobs_held \(team_id=\? AND tool>\?\)/,
+    /^SEARCH jobs USING COVERING INDEX jobs_held \(team_id>\?\)/,
+  ],
   PURGE: [/^SEARCH jobs USING INDEX jobs_final \(completed_at>\? AND completed_at<\?\)/],
   PURGE_KEYS: [/idempotency_keys USING COVERING INDEX idempotency_keys_expiry \(expires_at<\?\)/],
 };
@@ -92,7 +110,10 @@ describe('the statements on the real tables', () => {
           `${use}\n${shown}`,
         );
       for (const line of plan) {
-        const isBounded = name === 'RUNNING' && /jobs_running/.test(line);
+        // As many as slots of workers; and the first entry of an index, from which a walk begins.
+        const isBounded = /^RUNNING/.test(name)
+          ? /jobs_running/.test(line)
+          : /^SCAN jobs .*jobs_held/.test(line);
         if (!isBounded)
           assert.doesNotMatch(line, /^SCAN (jobs|idempotency_keys|self|front)\b/, shown);
         assert.doesNotMatch(line, /TEMP B-TREE/, shown);

@@ -20,6 +20,7 @@ interface StartOptions extends ApplicationOptions {
   readonly test?: boolean;
   readonly workers: number;
   readonly concurrency: number;
+  readonly maxRunningPerTeam: number;
   readonly leaseSeconds: number;
   readonly rateLimit: number;
   readonly maxOutstanding: number;
@@ -93,6 +94,11 @@ export function workOptions(workersMin = 0): Option[] {
       max: 1_000,
       fallback: 1,
     }),
+    numberOption(
+      '--max-running-per-team <n>',
+      'running jobs of a team, over all workers of the database; 0 is off',
+      { min: 0, max: 10_000, fallback: 0 },
+    ),
     numberOption('--lease-seconds <n>', 'how long a silent worker keeps its jobs', {
       min: 1,
       max: 3_600,
@@ -195,6 +201,7 @@ async function listen(
     retentionMs: options.retentionDays * DAY_MS,
     workers: options.workers,
     concurrency: options.concurrency,
+    maxRunningPerTeam: options.maxRunningPerTeam,
     leaseMs: options.leaseSeconds * 1_000,
     log,
   };

@@ -17,6 +17,7 @@ interface StdioCommandOptions extends ApplicationOptions {
   readonly publicUrl?: string;
   readonly workers: number;
   readonly concurrency: number;
+  readonly maxRunningPerTeam: number;
   readonly leaseSeconds: number;
   readonly retentionDays: number;
   readonly maxOutstanding: number;
@@ -87,7 +88,7 @@ async function serve(
   },
 ): Promise<ServingStdio> {
   const { startStdio } = await import('../../http/stdio.ts');
-  const { publicUrl, workers, concurrency, maxOutstanding } = options;
+  const { publicUrl, workers, concurrency, maxOutstanding, maxRunningPerTeam } = options;
   return startStdio({
     ...parts,
     ...own,
@@ -99,6 +100,7 @@ async function serve(
     workers,
     concurrency,
     maxOutstanding,
+    maxRunningPerTeam,
     leaseMs: options.leaseSeconds * 1_000,
     retentionMs: options.retentionDays * DAY_MS,
   });

@@ -13,6 +13,7 @@ import { workOptions } from './start.ts';
 interface WorkerOptions extends ApplicationOptions {
   readonly workers: number;
   readonly concurrency: number;
+  readonly maxRunningPerTeam: number;
   readonly leaseSeconds: number;
   readonly retentionDays: number;
   readonly logLevel: LogLevel;
@@ -53,7 +54,7 @@ async function work(options: WorkerOptions): Promise<void> {
   const log = openLog(options.logLevel);
   const application = await openApplication(options, { log, isGuest: true });
   const { store, definitions, parts } = application;
-  const { workers, concurrency } = options;
+  const { workers, concurrency, maxRunningPerTeam } = options;
   const supervision = supervise({
     store,
     jobs: parts.jobs,
@@ -61,6 +62,7 @@ async function work(options: WorkerOptions): Promise<void> {
     settings: parts.settings,
     workers,
     concurrency,
+    maxRunningPerTeam,
     leaseMs: options.leaseSeconds * 1_000,
     log,
   });

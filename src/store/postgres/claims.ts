@@ -5,28 +5,43 @@
 import { newLease } from '../../job/ids.ts';
 import { RUNS_MAX, type Job } from '../../job/job.ts';
 import { expire, type Change } from '../../job/transitions.ts';
-import type { Claimed, ClaimRequest } from '../store.ts';
+import type { ChangeNotice, Claimed, ClaimRequest, RunningLimits } from '../store.ts';
 import { jobOf, type Row } from '../job-row.ts';
 import type { Database, Transaction } from './database.ts';
 import type { Deliveries, Hint } from './deliveries.ts';
+import { isLimited, type Limits } from './limits.ts';
 import { dueOf, rowsParam } from './rows.ts';
 import * as sql from './statements.ts';
 
 export interface ClaimsOptions {
   readonly database: Database;
   readonly deliveries: Deliveries;
+  readonly limits: Limits;
   /** End a job in a transaction of its own. */
   readonly end: (id: string, change: Change) => Promise<unknown>;
+  /** Tell of jobs that may start now. */
+  readonly tell: (notices: readonly ChangeNotice[]) => void;
 }
 
 /** Deliveries may turn out to mean nothing any more; then we look again, this often. */
 const ROUNDS_MAX = 20;
+/** Most deliveries that one round looks through for jobs that limits let run. */
+const LOOK_MAX = 500;
 
 interface Round {
   readonly jobs: readonly Job[];
   /** Whether deliveries were taken that did not lead to a job, so that others may follow. */
   readonly isShort: boolean;
   readonly exhausted: readonly { readonly id: string; readonly requestId: string }[];
+}
+
+/** What may be claimed of one tool. */
+interface Share {
+  readonly tool: string;
+  readonly most: number;
+  /** Deliveries to look through; those that lead to no claim are delivered again. */
+  readonly look: number;
+  readonly limits: RunningLimits;
 }
 
 export class Claims {
@@ -49,9 +64,10 @@ export class Claims {
         limit: request.limit - jobs.length,
         idle: request.idle && jobs.length === 0,
       };
-      const found = await this.#round(rest);
-      jobs.push(...found.jobs);
-      if (!found.isShort) break;
+      const isShort = request.limits
+        ? await this.#roundWithin(rest, { limits: request.limits, round, jobs })
+        : await this.#round(rest, jobs);
+      if (!isShort) break;
     }
     const isFull = jobs.length >= request.limit;
     this.#isBusy = isFull;
@@ -62,15 +78,44 @@ export class Claims {
     };
   }
 
-  async #round(request: ClaimRequest): Promise<Round> {
-    const { database, end } = this.#options;
+  /** @returns whether another round may find more */
+  async #round(request: ClaimRequest, jobs: Job[]): Promise<boolean> {
     const shares = await this.#shares(request);
-    if (shares.size === 0) return { jobs: [], isShort: false, exhausted: [] };
+    if (shares.size === 0) return false;
+    const { database } = this.#options;
     const round = await database.transaction((tx) => this.#take(tx, request, shares));
-    for (const { id, requestId } of round.exhausted) {
-      await end(id, expire('queued', 'RUNS_EXHAUSTED', requestId));
+    jobs.push(...round.jobs);
+    await this.#endAll(round);
+    return round.isShort;
+  }
+
+  /** The same, where limits leave room. Each tool has a transaction of its own, with its locks. */
+  async #roundWithin(
+    request: ClaimRequest,
+    { limits, round, jobs }: { limits: RunningLimits; round: number; jobs: Job[] },
+  ): Promise<boolean> {
+    const { database, limits: running } = this.#options;
+    const tools = await running.openTools(request.tools, limits);
+    let isShort = false;
+    for (const [tool, most] of await this.#shares({ ...request, tools })) {
+      // A team that may run no more can have much delivered: each round looks further.
+      const share = { tool, most, look: Math.min(LOOK_MAX, most * 4 ** round), limits };
+      const idle = request.idle && jobs.length === 0;
+      const taken = await database.transaction((tx) =>
+        this.#takeWithin(tx, { ...request, idle }, share),
+      );
+      jobs.push(...taken.jobs);
+      this.#options.tell(taken.woken);
+      await this.#endAll(taken);
+      isShort ||= taken.isShort;
     }
-    return round;
+    return isShort;
+  }
+
+  async #endAll({ exhausted }: Round): Promise<void> {
+    for (const { id, requestId } of exhausted) {
+      await this.#options.end(id, expire('queued', 'RUNS_EXHAUSTED', requestId));
+    }
   }
 
   /**
@@ -114,7 +159,7 @@ export class Claims {
       const hints = await deliveries.take(tx, tool, share);
       if (hints.length === 0) continue;
       const idle = request.idle && jobs.length === 0;
-      const claimed = await claimRows(tx, hints, { ...request, idle });
+      const claimed = await claimRows(tx, hints, { ...request, idle, isLimited: false });
       jobs.push(...claimed);
       await deliveries.settle(tx, tool, hints);
       const left = hints.filter(({ id }) => !claimed.some((job) => job.id === id));
@@ -126,6 +171,28 @@ export class Claims {
       isShort ||= again.length < left.length;
     }
     return { jobs, isShort, exhausted };
+  }
+
+  async #takeWithin(
+    tx: Transaction,
+    request: ClaimRequest,
+    { tool, most, look, limits }: Share,
+  ): Promise<Round & { readonly woken: readonly ChangeNotice[] }> {
+    const { deliveries, limits: running } = this.#options;
+    const share = Math.min(most, await running.roomOfTool(tx, tool, limits));
+    const hints = share > 0 ? await deliveries.take(tx, tool, Math.max(share, look)) : [];
+    if (hints.length === 0) return { jobs: [], isShort: share <= 0, exhausted: [], woken: [] };
+    const admitted = await running.admit(tx, hints, { tool, share, limits });
+    const counted = isLimited(limits, tool);
+    const jobs = await claimRows(tx, admitted.fit, { ...request, isLimited: counted });
+    await deliveries.settle(tx, tool, hints);
+    const claimed = new Set(jobs.map(({ id }) => id));
+    const left = hints.filter(({ id }) => !claimed.has(id) && !admitted.held.has(id));
+    const { again, ended } = await sortLeft(tx, left, tool);
+    await deliveries.send(tx, again);
+    const woken = await running.fill(tx, tool, admitted);
+    const isShort = admitted.held.size > 0 || again.length < left.length;
+    return { jobs, isShort, exhausted: ended, woken };
   }
 
   async #withInputs(jobs: readonly Job[]): Promise<Job[]> {
@@ -146,10 +213,18 @@ export class Claims {
 async function claimRows(
   tx: Transaction,
   hints: readonly Hint[],
-  { leaseMs, worker, idle }: ClaimRequest,
+  { leaseMs, worker, idle, isLimited: counted }: ClaimRequest & { readonly isLimited: boolean },
 ): Promise<Job[]> {
+  if (hints.length === 0) return [];
   const rows = rowsParam(hints.map(({ id, run }) => ({ id, run, lease: newLease() })));
-  const params = { rows, runsMax: RUNS_MAX, leaseMs, worker, idle: idle ? 1 : 0 };
+  const params = {
+    rows,
+    runsMax: RUNS_MAX,
+    leaseMs,
+    worker,
+    idle: idle ? 1 : 0,
+    limited: counted ? 1 : 0,
+  };
   const claimed = (await tx.run(sql.CLAIM, params)).rows;
   return claimed.toSorted(byTurn).map(jobOf);
 }
@@ -161,6 +236,7 @@ function byTurn(a: Row, b: Row): number {
 
 /** Of hints that led to no job: those to deliver again, and jobs that were begun too often. */
 async function sortLeft(tx: Transaction, left: readonly Hint[], tool: string) {
+  if (left.length === 0) return { again: [], ended: [] };
   const rows = rowsParam(left.map(({ id, run }) => ({ id, run })));
   const standing = (await tx.run(sql.UNCLAIMED, { rows })).rows;
   const isSpent = (row: Row) => (row['runs'] as number) >= RUNS_MAX;

@@ -106,4 +106,9 @@ export const JOBS_STEPS: readonly string[] = [
     tool text COLLATE "C" NOT NULL PRIMARY KEY,
     since_at bigint NOT NULL
   )`,
+  // Whether the run was claimed under a limit, so that its end makes room for another.
+  `ALTER TABLE jobs ADD COLUMN limited smallint NOT NULL DEFAULT 0`,
+  // Jobs that are held until there is room; see limit-statements.ts.
+  `CREATE INDEX jobs_held ON jobs (team_id, tool, turn, id)
+    WHERE status = 'queued' AND due_at = 9007199254740991`,
 ];

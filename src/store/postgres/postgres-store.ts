@@ -32,6 +32,7 @@ import { Claims } from './claims.ts';
 import type { Database } from './database.ts';
 import { Deliveries } from './deliveries.ts';
 import { Group } from './group.ts';
+import { Limits } from './limits.ts';
 import { Notices } from './notices.ts';
 import { rowsParam } from './rows.ts';
 import { Settles, type Settle } from './settles.ts';
@@ -70,7 +71,9 @@ export class PostgresStore implements Store {
 
   private constructor({ database, url, isPooled, inlineBytesMax, log }: PostgresStoreOptions) {
     const deliveries = new Deliveries(database, log);
-    const parts = { database, deliveries, inlineBytesMax };
+    const limits = new Limits({ database, deliveries });
+    const tell = (notices: readonly ChangeNotice[]) => this.#notices.tell(notices);
+    const parts = { database, deliveries, limits, tell, inlineBytesMax };
     const submissions = new Submissions(parts);
     this.#database = database;
     this.#deliveries = deliveries;

@@ -6,12 +6,13 @@ import type { Effect } from '../../job/effects.ts';
 import type { Json } from '../../job/json.ts';
 import { answer, type Change } from '../../job/transitions.ts';
 import type { Who } from '../../job/who.ts';
-import type { Applied, WriteResult } from '../store.ts';
-import { whoParams } from '../job-row.ts';
+import type { Applied, ChangeNotice, WriteResult } from '../store.ts';
+import { whoParams, type Row } from '../job-row.ts';
 import type { Database, Transaction } from './database.ts';
 import type { Deliveries } from './deliveries.ts';
 import { isStatementError, Undo } from './errors.ts';
 import type { Outcome } from './group.ts';
+import type { Limits } from './limits.ts';
 import { bind, bindMany, compile } from './parameters.ts';
 import { changeRow, dueOf, rowsParam } from './rows.ts';
 import * as sql from './statements.ts';
@@ -25,6 +26,9 @@ export interface Settle {
 export interface SettlesOptions {
   readonly database: Database;
   readonly deliveries: Deliveries;
+  readonly limits: Limits;
+  /** Tell of jobs that may start now. */
+  readonly tell: (notices: readonly ChangeNotice[]) => void;
   /** Results of more bytes are kept apart from their row. */
   readonly inlineBytesMax: number;
 }
@@ -38,14 +42,14 @@ export class Settles {
 
   /** Changes without effects, each of another job. */
   async write(members: readonly Settle[]): Promise<Outcome<Applied>[]> {
-    const applied = await this.#options.database.transaction((tx) => this.#apply(tx, members));
+    const applied = await this.#ending((tx, ended) => this.#apply(tx, members, ended));
     return applied.map((value) => ({ ok: true, value }));
   }
 
   /** A change with its effects. */
   async writeWithEffects(settle: Settle): Promise<Applied> {
-    return this.#options.database.transaction(async (tx) => {
-      const [applied] = await this.#apply(tx, [settle]);
+    return this.#ending(async (tx, ended) => {
+      const [applied] = await this.#apply(tx, [settle], ended);
       if (applied?.outcome !== 'applied') return applied ?? { outcome: 'stale' };
       for (const effect of settle.change.effects ?? []) {
         const failed = await tryEffect(tx, effect);
@@ -65,7 +69,7 @@ export class Settles {
         if (Object.hasOwn(questions, key) && !Object.hasOwn(answers, key)) answers[key] = value;
       }
       if (Object.keys(questions).every((key) => Object.hasOwn(answers, key))) {
-        const [applied] = await this.#apply(tx, [{ id, change: answer(answers), who }]);
+        const [applied] = await this.#apply(tx, [{ id, change: answer(answers), who }], []);
         return applied ?? { outcome: 'stale' };
       }
       await tx.run(sql.ANSWER_SOME, { id, answers: JSON.stringify(answers) });
@@ -89,7 +93,23 @@ export class Settles {
     });
   }
 
-  async #apply(tx: Transaction, members: readonly Settle[]): Promise<Applied[]> {
+  /** Work that ends runs: whom that makes room for is delivered last, and told of after the commit. */
+  async #ending<T>(work: (tx: Transaction, ended: Row[]) => Promise<T>): Promise<T> {
+    const { database, limits, tell } = this.#options;
+    let woken: readonly ChangeNotice[] = [];
+    const value = await database.transaction(async (tx) => {
+      woken = [];
+      const ended: Row[] = [];
+      const done = await work(tx, ended);
+      woken = await limits.letGo(tx, ended);
+      return done;
+    });
+    tell(woken);
+    return value;
+  }
+
+  /** @param ended is given the rows of runs that may have ended */
+  async #apply(tx: Transaction, members: readonly Settle[], ended: Row[]): Promise<Applied[]> {
     const { deliveries, inlineBytesMax } = this.#options;
     const changes = new Map(members.map(({ id, change }) => [id, change]));
     const given = members.map(({ id, change, who }) =>
@@ -108,6 +128,7 @@ export class Settles {
       tx,
       due.map((row) => dueOf(row, changes.get(row['id'] as string)?.delayMs)),
     );
+    ended.push(...rows.filter((row) => changes.get(row['id'] as string)?.from.includes('running')));
     return members.map(({ id, change }) =>
       applied.has(id) ? { outcome: 'applied', status: change.to } : { outcome: 'stale' },
     );

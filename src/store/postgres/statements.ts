@@ -123,7 +123,7 @@ export const WAKE_RESTING = `UPDATE jobs SET due_at = NULL WHERE id IN (
   ORDER BY due_at LIMIT 1000 FOR UPDATE SKIP LOCKED)`;
 
 export const NEXT_DUE = `SELECT min(due_at) - ${CLOCK} AS ms FROM jobs
-  WHERE status = 'queued' AND due_at IS NOT NULL AND tool = ANY (:tools::text[])`;
+  WHERE status = 'queued' AND due_at < 9007199254740991 AND tool = ANY (:tools::text[])`;
 
 /** By jobs_due and jobs_resting: the first due jobs of each known tool; the claim merges. */
 export const DUE = `SELECT given.place, due.alone
@@ -135,7 +135,7 @@ export const DUE = `SELECT given.place, due.alone
         ORDER BY turn, id LIMIT :limit::int)
       UNION ALL
       (SELECT turn, id, alone FROM jobs
-        WHERE status = 'queued' AND due_at <= ${CLOCK} AND tool = given.tool
+        WHERE status = 'queued' AND due_at <= ${NOW} AND tool = given.tool
         ORDER BY due_at LIMIT :limit::int)) AS either
     ORDER BY turn, id LIMIT :limit::int) AS due
   ORDER BY given.place, due.turn, due.id`;
@@ -154,7 +154,7 @@ export const CLAIM = `WITH given AS (
     SELECT id, lease, alone, row_number() OVER w AS place, sum(alone) OVER w AS alones
     FROM due WINDOW w AS (ORDER BY turn, id))
   UPDATE jobs SET status = 'running', runs = runs + 1, lease = ranked.lease,
-    lease_until = ${CLOCK} + :leaseMs::int, worker = :worker, due_at = NULL,
+    lease_until = ${CLOCK} + :leaseMs::int, worker = :worker, due_at = NULL, limited = :limited::int,
     updated_at = greatest(updated_at, ${CLOCK}),
     started_at = coalesce(started_at, greatest(updated_at, ${CLOCK}))
   FROM ranked
@@ -185,7 +185,8 @@ export const APPLY = `UPDATE jobs SET status = given."to", lease = NULL, lease_u
     AND (given.lease IS NULL OR jobs.lease = given.lease)
     AND (given.team IS NULL OR (jobs.team_id = given.team AND jobs.owner_id = given.owner
       AND ${inScopes('jobs.scope', 'given.scopes')}))
-  RETURNING jobs.id, jobs.tool, jobs.runs, jobs.turn, jobs.status`;
+  RETURNING jobs.id, jobs.tool, jobs.runs, jobs.turn, jobs.status,
+    CASE jobs.limited WHEN 1 THEN jobs.team_id END AS limited_team`;
 
 export const RENEW = `UPDATE jobs SET lease_until = ${CLOCK} + :leaseMs::int
   FROM json_to_recordset(:rows::json) AS held (id text, lease text)

@@ -9,6 +9,7 @@ import type { Applied, SweepOptions, SweepResult } from '../store.ts';
 import { jobOf, type Row } from '../job-row.ts';
 import type { Database } from './database.ts';
 import type { Deliveries } from './deliveries.ts';
+import type { Limits } from './limits.ts';
 import { dueOf } from './rows.ts';
 import * as sql from './statements.ts';
 
@@ -23,6 +24,7 @@ const OVERDUE_LIMIT = 1_000;
 export interface SweepParts {
   readonly database: Database;
   readonly deliveries: Deliveries;
+  readonly limits: Limits;
   readonly apply: (id: string, change: Change) => Promise<Applied>;
   /** Jobs were delivered again. */
   readonly onDelivered: () => void;
@@ -57,6 +59,7 @@ export class Sweep {
       ...(await this.#endUnknownTools(workers, options.toolMissingMs)),
     ];
     await this.#deliverAgain();
+    if ((await this.#parts.limits.letGoStranded()) > 0) this.#parts.onDelivered();
     for (const { id, isDead: dead, isSupervised, silentMs } of workers) {
       if ((dead && !isSupervised) || silentMs > FORGET_MS) {
         await database.query(sql.FORGET_WORKER, { id });

@@ -24,11 +24,14 @@ import type {
   ClaimRequest,
   Held,
   Replay,
+  RunningLimits,
   WorkerIdentity,
   WriteResult,
 } from '../store.ts';
 import { Prepared, sqliteCode } from './connection.ts';
 import { jobOf, replayOf, whoParams, type Row } from '../job-row.ts';
+import { HELD_UNTIL } from './limit-statements.ts';
+import { letGo, Slots, type Candidate } from './limits.ts';
 import { changeParams, insertParams } from './rows.ts';
 import * as sql from './statements.ts';
 
@@ -41,9 +44,8 @@ export class Undo<T> extends Error {
   }
 }
 
-interface DueRow {
+interface DueRow extends Candidate {
   readonly id: string;
-  readonly tool: string;
   readonly alone: number;
   readonly runs: number;
   readonly request_id: string;
@@ -55,6 +57,8 @@ export class Operations {
   readonly #open = new Map<string, number>();
   /** Jobs that the running commit changed. */
   readonly #changed: ChangeNotice[] = [];
+  /** Queued jobs that the running commit made room for. */
+  readonly #woken: string[] = [];
   #servedLast = '';
 
   readonly #inlineBytesMax: number;
@@ -69,10 +73,21 @@ export class Operations {
   reset(): void {
     this.#open.clear();
     this.#changed.length = 0;
+    this.#woken.length = 0;
   }
 
   get changed(): readonly ChangeNotice[] {
     return this.#changed;
+  }
+
+  /** Whatever others may want to look at after the commit. */
+  get notices(): readonly ChangeNotice[] {
+    if (this.#woken.length === 0) return this.#changed;
+    return [...this.#changed, ...this.#woken.map((id) => ({ id, status: 'queued' as const }))];
+  }
+
+  wake(ids: readonly string[]): void {
+    this.#woken.push(...ids);
   }
 
   /** @returns whether its input was kept apart; all else follows from what was given */
@@ -115,8 +130,37 @@ export class Operations {
 
   claim(request: ClaimRequest): Claimed {
     this.#run(sql.WAKE_RESTING, { mono: monotonic(), boot: bootId() });
+    if (request.limits) return this.#claimWithin(request, request.limits);
+    return { jobs: this.#begin(this.#choose(request), request), nextDueMs: this.#nextDueMs() };
+  }
+
+  /** What has no room is held back until the claim is full or nothing is left. */
+  #claimWithin(request: ClaimRequest, limits: RunningLimits): Claimed {
+    const slots = new Slots(this.#prepared, limits);
     const jobs: Job[] = [];
-    for (const due of this.#choose(request)) {
+    for (let isShort = true; isShort && !slots.isSpent;) {
+      const chosen = this.#choose({
+        ...request,
+        tools: request.tools.filter((tool) => slots.hasRoom(tool)),
+        limit: request.limit - jobs.length,
+        idle: request.idle && jobs.length === 0,
+      });
+      const fitting = chosen.filter((due) => slots.take(due));
+      jobs.push(...this.#begin(fitting, request, slots));
+      isShort = fitting.length < chosen.length;
+    }
+    this.wake(slots.release());
+    return { jobs, nextDueMs: slots.isSpent ? 0 : this.#nextDueMs() };
+  }
+
+  #nextDueMs(): number | null {
+    const due = this.#get(sql.NEXT_DUE, { boot: bootId() })?.['due'] as number | null;
+    return due === null || due === HELD_UNTIL ? null : Math.max(0, due - monotonic());
+  }
+
+  #begin(chosen: readonly DueRow[], request: ClaimRequest, slots?: Slots): Job[] {
+    const jobs: Job[] = [];
+    for (const due of chosen) {
       if (due.runs >= RUNS_MAX) {
         this.apply(due.id, expire('queued', 'RUNS_EXHAUSTED', due.request_id), null);
         continue;
@@ -127,14 +171,14 @@ export class Operations {
         boot: bootId(),
         until: monotonic() + request.leaseMs,
         worker: request.worker,
+        limited: slots?.isLimited(due.tool) ? 1 : 0,
         now: now(),
       });
       if (!row) continue;
       jobs.push(this.#withInput(jobOf(row)));
       this.#changed.push({ id: due.id, status: 'running' });
     }
-    const due = this.#get(sql.NEXT_DUE, { boot: bootId() })?.['due'] as number | null;
-    return { jobs, nextDueMs: due === null ? null : Math.max(0, due - monotonic()) };
+    return jobs;
   }
 
   #withInput(job: Job): Job {
@@ -165,13 +209,18 @@ export class Operations {
   apply(id: string, change: Change, who: Who | null): Applied {
     const inlineBytesMax = this.#inlineBytesMax;
     const params = changeParams(id, change, { who, inlineBytesMax });
-    if (this.#run(sql.APPLY, params) === 0) return { outcome: 'stale' };
+    const row = this.#get(sql.APPLY, params);
+    if (!row) return { outcome: 'stale' };
     if (change.result !== undefined && params.result === null) {
       this.#run(sql.INSERT_PAYLOAD, { id, kind: 'result', body: change.result });
     }
     for (const effect of change.effects ?? []) {
       const failed = this.#tryEffect(effect);
       if (failed) throw new Undo<Applied>(failed);
+    }
+    const limitedTeam = row['limited_team'] as string | null;
+    if (limitedTeam !== null) {
+      this.wake(letGo(this.#prepared, limitedTeam, row['tool'] as string));
     }
     this.#changed.push({ id, status: change.to });
     return { outcome: 'applied', status: change.to };

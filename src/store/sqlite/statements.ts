@@ -95,11 +95,11 @@ export const NEXT_DUE = `SELECT min(due_at) AS due FROM jobs INDEXED BY jobs_res
   WHERE status = 'queued' AND due_at IS NOT NULL AND due_boot = :boot`;
 
 /** By jobs_due, once per known tool; the claim merges. */
-export const DUE = `SELECT id, tool, alone, runs, request_id FROM jobs INDEXED BY jobs_due
+export const DUE = `SELECT id, tool, team_id, turn, alone, runs, request_id FROM jobs INDEXED BY jobs_due
   WHERE status = 'queued' AND due_at IS NULL AND tool = :tool ORDER BY turn, id LIMIT :limit`;
 
 export const CLAIM = `UPDATE jobs SET status = 'running', runs = runs + 1, lease = :lease,
-    lease_boot = :boot, lease_until = :until, worker = :worker,
+    lease_boot = :boot, lease_until = :until, worker = :worker, limited = :limited,
     updated_at = max(updated_at, :now), started_at = coalesce(started_at, max(updated_at, :now))
   WHERE id = :id AND status = 'queued' RETURNING *`;
 
@@ -113,7 +113,8 @@ export const APPLY = `UPDATE jobs SET status = :to, lease = NULL, lease_boot = N
   WHERE id = :id AND status IN (SELECT value FROM json_each(:from))
     AND (:lease IS NULL OR lease = :lease)
     AND (:team IS NULL OR (team_id = :team AND owner_id = :owner
-      AND (scope IS NULL OR :scopes IS NULL OR scope IN (SELECT value FROM json_each(:scopes)))))`;
+      AND (scope IS NULL OR :scopes IS NULL OR scope IN (SELECT value FROM json_each(:scopes)))))
+  RETURNING tool, CASE limited WHEN 1 THEN team_id END AS limited_team`;
 
 export const RENEW = `UPDATE jobs SET lease_boot = :boot, lease_until = :until
   WHERE id = :id AND status = 'running' AND lease = :lease`;

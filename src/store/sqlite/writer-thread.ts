@@ -31,7 +31,7 @@ const group = new GroupCommit(db, {
   beginMs: 10_000,
   pauseMs: options.pauseMs,
   onBegin: () => operations.reset(),
-  onCommit: () => post({ answers, changed: operations.changed }),
+  onCommit: () => post({ answers, changed: operations.notices }),
   onFatal: (error) => {
     // Stop here for good: whatever came after an I/O error could be answered without being kept.
     port.postMessage({ fatal: String(error) } satisfies FromWriter);

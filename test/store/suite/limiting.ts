@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
+import { test } from 'node:test';
+import { defineStatement } from '../../../src/job/effects.ts';
+import type { Job } from '../../../src/job/job.ts';
+import { ask, cancel, complete, faulted, handBack } from '../../../src/job/transitions.ts';
+import type { ClaimRequest, RunningLimits, Store } from '../../../src/store/store.ts';
+import { aJob, claim, ownerOf } from '../../support/a-job.ts';
+import { until } from '../../support/until.ts';
+import type { OpenStore } from './open.ts';
+
+const RUNNING = `SELECT team_id AS team, tool, count(*) AS running FROM jobs
+  WHERE status = 'running' GROUP BY team_id, tool`;
+const COUNT = defineStatement({ name: 'count_running', sqlite: RUNNING, postgres: RUNNING });
+
+type Limits = { perTeam?: number; tools?: Record<string, { max?: number; perTeam?: number }> };
+
+function limits({ perTeam = 0, tools = {} }: Limits): RunningLimits {
+  const all = Object.entries(tools).map(
+    ([tool, one]) => [tool, { max: 0, perTeam: 0, ...one }] as const,
+  );
+  return { perTeam, tools: new Map(all) };
+}
+
+const TWO = { limits: limits({ perTeam: 2 }) };
+
+async function insertAll(store: Store, count: number, given: Parameters<typeof aJob>[0] = {}) {
+  const jobs = Array.from({ length: count }, () => aJob(given));
+  for (const job of jobs) await store.insert(job, 0);
+  return jobs.map(({ id }) => id);
+}
+
+/** Claim until nothing more is due, as a worker does. */
+async function claimAll(store: Store, given: Partial<ClaimRequest>): Promise<Job[]> {
+  const jobs: Job[] = [];
+  for (;;) {
+    const claimed = await claim(store, { ...given, limit: (given.limit ?? 100) - jobs.length });
+    jobs.push(...claimed.jobs);
+    if (claimed.jobs.length === 0 && claimed.nextDueMs !== 0) return jobs;
+  }
+}
+
+const ids = (jobs: readonly Job[]) => jobs.map(({ id }) => id);
+
+export function limiting(open: OpenStore): void {
+  test('of a team no more run than its limit, and the others are not held up', async (t) => {
+    const store = await open(t);
+    const many = await insertAll(store, 30, { team: 'tem_many' });
+    const few = await insertAll(store, 2, { team: 'tem_few' });
+    const claimed = await claimAll(store, TWO);
+    assert.deepEqual(ids(claimed).toSorted(), [...many.slice(0, 2), ...few].toSorted());
+    const later = await insertAll(store, 1, { team: 'tem_later' });
+    assert.deepEqual(ids((await claim(store, { ...TWO, limit: 1 })).jobs), later);
+  });
+
+  for (const [limit, given, expected] of [
+    ['a tool', { tools: { print: { max: 3 } } }, { print: [3, 0], scan: [5, 5] }],
+    ['a tool of each team', { tools: { print: { perTeam: 3 } } }, { print: [3, 3], scan: [5, 5] }],
+    [
+      'a team and a tool',
+      { perTeam: 5, tools: { print: { max: 6 }, scan: { perTeam: 2 } } },
+      { print: [3, 3], scan: [2, 2] },
+    ],
+  ] as const) {
+    test(`the limit of ${limit} holds beside what has none`, async (t) => {
+      const store = await open(t);
+      for (const team of ['tem_a', 'tem_b']) {
+        for (const tool of ['print', 'scan']) await insertAll(store, 5, { team, tool });
+      }
+      await claimAll(store, { tools: ['print', 'scan'], limits: limits(given) });
+      const running = await store.read(COUNT, {});
+      const of = (team: string, tool: string) =>
+        (running.find((row) => row['team'] === team && row['tool'] === tool)?.['running'] ??
+          0) as number;
+      for (const [tool, counts] of Object.entries(expected)) {
+        const found: [number, number] = [of('tem_a', tool), of('tem_b', tool)];
+        // Which team fills a tool is a matter of turns; how much of it runs is not.
+        assert.equal(found[0] + found[1], counts[0] + counts[1], `${tool}: ${found.join(' ')}`);
+      }
+    });
+  }
+
+  test('sixteen claimers at once never pass a limit, and every job ends', async (t) => {
+    const store = await open(t);
+    const bounds = limits({ perTeam: 3, tools: { print: { max: 5 }, scan: { perTeam: 2 } } });
+    const tools = ['print', 'scan'];
+    for (const team of ['tem_a', 'tem_b', 'tem_c']) {
+      for (const tool of tools) await insertAll(store, 15, { team, tool });
+    }
+    let ended = 0;
+    const check = async () => {
+      const rows = await store.read(COUNT, {});
+      const sum = (key: string, value: string) =>
+        rows.filter((row) => row[key] === value).reduce((n, row) => n + Number(row['running']), 0);
+      for (const team of ['tem_a', 'tem_b', 'tem_c']) assert.ok(sum('team', team) <= 3);
+      assert.ok(sum('tool', 'print') <= 5);
+      for (const row of rows) assert.ok(row['tool'] === 'print' || Number(row['running']) <= 2);
+    };
+    await Promise.all(
+      Array.from({ length: 16 }, async (_, i) => {
+        const request = { worker: `wrk_${i}`, tools, limit: 1 + (i % 3), limits: bounds };
+        while (ended < 90) {
+          const { jobs } = await claim(store, request);
+          await check();
+          for (const job of jobs) {
+            await store.apply(job.id, complete(job, '{}', []));
+            ended += 1;
+          }
+          if (jobs.length === 0) await pause(2);
+        }
+      }),
+    );
+    assert.equal(ended, 90);
+  });
+
+  const ends: readonly (readonly [string, (store: Store, job: Job) => Promise<unknown>])[] = [
+    ['is completed', (store, job) => store.apply(job.id, complete(job, '{}', []))],
+    ['asks', (store, job) => store.apply(job.id, ask(job, { size: 'How large?' }, 60_000))],
+    [
+      'rests after a fault',
+      (store, job) =>
+        store.apply(job.id, { ...faulted(job, 'ATTEMPTS_EXHAUSTED'), delayMs: 60_000 }),
+    ],
+    ['is cancelled', (store, job) => store.applyAs(job.id, ownerOf(job), cancel('req_2'))],
+  ];
+  for (const [what, end] of ends) {
+    test(`when a job of a full team ${what}, its next one may start at once`, async (t) => {
+      const store = await open(t);
+      const [, , next] = await insertAll(store, 5);
+      const [first] = await claimAll(store, TWO);
+      assert.ok(first);
+      assert.deepEqual((await claim(store, TWO)).jobs, []);
+      let calls = 0;
+      t.after(
+        store.onDue(() => {
+          calls += 1;
+        }),
+      );
+      await end(store, first);
+      await until('whoever waits for work is woken', () => calls > 0, { ms: 900 });
+      assert.deepEqual(ids(await claimAll(store, TWO)), [next]);
+    });
+  }
+
+  test('a job that is handed back or taken over frees its slot', async (t) => {
+    const store = await open(t);
+    const [one, two, three] = await insertAll(store, 4);
+    const claimed = await claimAll(store, { ...TWO, leaseMs: 300 });
+    assert.deepEqual(ids(claimed), [one, two]);
+    const [first] = claimed;
+    assert.ok(first);
+    await store.apply(first.id, handBack(first));
+    assert.deepEqual(ids(await claimAll(store, TWO)), [one], 'it stands before the others');
+    await until('the lease of the other is over', async () =>
+      (await store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 })).moved.includes(two ?? ''),
+    );
+    const [again] = await claimAll(store, TWO);
+    assert.ok(again && [two, three].includes(again.id));
+    assert.deepEqual(await claimAll(store, TWO), []);
+  });
+
+  test('a limit that was raised is filled, one that was lowered is reached by and by', async (t) => {
+    const store = await open(t);
+    await insertAll(store, 12);
+    const [first] = await claimAll(store, TWO);
+    assert.ok(first);
+    await store.apply(first.id, complete(first, '{}', []));
+    const more = await claimAll(store, { limits: limits({ perTeam: 6 }) });
+    assert.equal(more.length, 5);
+    for (const job of more.slice(0, 4)) await store.apply(job.id, complete(job, '{}', []));
+    assert.deepEqual(await claimAll(store, TWO), []);
+    const [last] = more.slice(4);
+    assert.ok(last);
+    await store.apply(last.id, complete(last, '{}', []));
+    assert.equal((await claimAll(store, TWO)).length, 1);
+  });
+
+  test('the sweep lets go what is held under limits that are no more', async (t) => {
+    const store = await open(t);
+    await insertAll(store, 8);
+    const claimed = await claimAll(store, TWO);
+    assert.deepEqual(await claimAll(store, {}), [], 'they are let go by an end, or by the sweep');
+    const sweep = () => store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 });
+    await sweep();
+    assert.deepEqual(await claimAll(store, {}), [], 'the ends of those that run are still to come');
+    for (const job of claimed) await store.apply(job.id, complete(job, '{}', []));
+    const next = await claimAll(store, {});
+    assert.equal(next.length, 2);
+    await sweep();
+    assert.equal((await claimAll(store, {})).length, 4);
+  });
+}

@@ -1,5 +1,6 @@
 /** The options of `serve`, checked as a whole and completed with their defaults. */
 import { readFileSync } from 'node:fs';
+import { LEASE_MS } from '../job/job.ts';
 import { SILENT, type Logger } from '../job/log.ts';
 import { nearest } from '../job/schema.ts';
 import { isLoopback } from './addresses.ts';
@@ -17,7 +18,7 @@ const NUMBERS = {
   maxBodyBytes: { fallback: 1_048_576, min: 1_024, max: 104_857_600 },
   workers: { fallback: 1, min: 0, max: 64 },
   concurrency: { fallback: 1, min: 1, max: 1_000 },
-  leaseMs: { fallback: 20_000, min: 1_000, max: 3_600_000 },
+  leaseMs: { fallback: LEASE_MS, min: 1_000, max: 3_600_000 },
 } as const;
 
 const TEXTS = ['name', 'version', 'host', 'requiredAbility'] as const;

@@ -89,7 +89,7 @@ export interface ServeOptions {
   readonly workers?: number;
   /** Handlers at once in each worker. Default 1; 1..1,000. */
   readonly concurrency?: number;
-  /** How long a lease lasts, in milliseconds. Default 20,000; 1,000..3,600,000. */
+  /** How long a lease lasts, in milliseconds. Default 15,000; 1,000..3,600,000. */
   readonly leaseMs?: number;
   /** Run handlers inside this process instead of worker processes; for tests and embedding. Default false. */
   readonly inProcess?: boolean;

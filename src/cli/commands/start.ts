@@ -5,6 +5,7 @@ import { addApplicationOptions, type ApplicationOptions } from '../application-o
 import type { Application } from '../application.ts';
 import { shownDatabase } from '../database-address.ts';
 import { CliError, EXIT_CODES_HELP } from '../exit.ts';
+import { LEASE_MS } from '../../job/job.ts';
 import { LOG_LEVELS, type LogLevel } from '../log-level.ts';
 import { dbOption, httpUrl, jsonOption, listOption, numberOption } from '../options.ts';
 import { printJson, printLine } from '../output.ts';
@@ -97,7 +98,7 @@ export function workOptions(workersMin = 0): Option[] {
       min: 1,
       max: 3_600,
       unit: 's',
-      fallback: 20,
+      fallback: LEASE_MS / 1_000,
     }),
     numberOption('--retention-days <n>', 'how long ended jobs are kept', {
       min: 1,

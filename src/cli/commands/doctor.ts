@@ -79,16 +79,16 @@ async function doctor(options: DoctorOptions): Promise<void> {
 }
 
 async function findingsOf({ db, keyFile, retentionDays }: DoctorOptions): Promise<Finding[]> {
+  const retentionMs = retentionDays * DAY_MS;
   if (isPostgres(db)) {
     const { checkPostgres } = await import('../doctor/postgres.ts');
-    return checkPostgres(db);
+    return checkPostgres({ db, retentionMs });
   }
   const { checkDatabase } = await import('../doctor/database.ts');
-  const retentionMs = retentionDays * DAY_MS;
   return checkDatabase({ db, keyFile: keyFile ?? `${db}.key`, retentionMs });
 }
 
 function lineOf({ check, level, message, fix }: Finding): string {
-  const line = `${MARKS[level].padEnd(7)}  ${check.padEnd(10)}  ${message}`;
-  return fix === undefined ? line : `${line}\n${' '.repeat(21)}→ ${fix}`;
+  const line = `${MARKS[level].padEnd(7)}  ${check.padEnd(11)}  ${message}`;
+  return fix === undefined ? line : `${line}\n${' '.repeat(22)}→ ${fix}`;
 }

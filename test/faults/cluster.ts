@@ -131,7 +131,7 @@ async function written(server: PostgresServer): Promise<string> {
 }
 
 /** A copy of a running server that follows it. */
-async function standbyOf(t: Ending, primary: PostgresServer): Promise<PostgresServer> {
+export async function standbyOf(t: Ending, primary: PostgresServer): Promise<PostgresServer> {
   const standby = await startPostgres({
     settings: SETTINGS,
     async fill(data) {

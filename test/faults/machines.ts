@@ -364,9 +364,9 @@ export const MACHINES: Readonly<Record<string, Fault>> = {
     quick: 4,
     async run(run) {
       const clients = await withEnding((t) =>
-        cutClients({ ...run, t, count: Math.ceil(run.count / 3) }),
+        cutClients({ ...run, t, count: Math.ceil(run.count / 4) }),
       );
-      if (run.engine === 'sqlite') return { ...clients, runs: Math.ceil(run.count / 3) };
+      if (run.engine === 'sqlite') return { ...clients, runs: Math.ceil(run.count / 4) };
       return { ...together([await cutOff(run), clients]), runs: run.count };
     },
   },

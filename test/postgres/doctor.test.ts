@@ -67,7 +67,7 @@ test('jobs that nobody runs and connections that run out are found', async (t) =
   const clients = await Promise.all(
     Array.from({ length: 7 }, () => openStore(url, { connectionsMax: 2 })),
   );
-  t.after(() => Promise.all(clients.map((client) => client.close())).then(() => {}));
+  t.after(async () => void (await Promise.all(clients.map((client) => client.close()))));
   await Promise.all(clients.map((client) => client.health()));
   const { code, wrong, levels } = await examine(url);
   assert.equal(code, 1);

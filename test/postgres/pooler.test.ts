@@ -112,10 +112,10 @@ for (const [manner, setting] of Object.entries(MANNERS)) {
         guests: 1,
         clients: 4,
         async disturb({ fleet }) {
-          await pause(1_500);
+          await pause(700);
           await kill(fleet.server);
           await fleet.start();
-          await pause(1_500);
+          await pause(700);
           return {};
         },
       },

@@ -40,7 +40,8 @@ export function doctorCommand(): Command {
     .addHelpText(
       'after',
       `
-It only reads the database. With --url and --token the round trip goes to that server; else one is
+It only reads the database. On PostgreSQL it also looks at settings, clock, connections and standbys
+of the server. With --url and --token the round trip goes to that server; else one is
 started on a database that is thrown away. It ends with 1 when there is an error, and with 0 when
 there are none but warnings.
 

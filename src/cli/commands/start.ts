@@ -58,7 +58,11 @@ Examples:
 
 On PostgreSQL any number of these and of \`worker\`, on any machines, share the work. Each has at most
 --connections connections and one that listens, for itself and all of its workers; max_connections
-of the server must allow the sum.
+of the server must allow the sum. A statement ends after 10 s there, a wait for a lock after 5 s, a
+transaction that stands still after 5 s; a lost connection is tried again for 10 s, then calls are
+answered with STORE_BUSY.
+
+The jobs of a machine that falls silent are begun elsewhere within --lease-seconds and 2 s.
 ${EXIT_CODES_HELP}`,
     )
     .action(start);

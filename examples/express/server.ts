@@ -41,7 +41,7 @@ const workers = supervise({
   settings: null,
   workers: 1,
   concurrency: 1,
-  leaseMs: 20_000,
+  leaseMs: 15_000,
   log,
 });
 const stopSweeper = startSweeper({ store, retentionMs: 30 * 86_400_000, log });

@@ -37,6 +37,8 @@ const PREPARE_MS = 60_000;
 
 export interface PostgresServer {
   readonly port: number;
+  /** Where its data lies. */
+  readonly data: string;
   /** Address of a database of this server; it is not made. */
   url(database: string): string;
   /** End it as a power cut would: every process of it, with SIGKILL. */
@@ -50,6 +52,8 @@ export interface PostgresServer {
 export interface PostgresServerOptions {
   /** Further settings of the server, such as `{ max_connections: '200' }`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Fill its folder of data, which does not exist yet, in place of making a new one. */
+  readonly fill?: (data: string) => Promise<void>;
 }
 
 /** Start a server on a free port of 127.0.0.1, with empty data in a temporary folder. */
@@ -60,12 +64,17 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const data = join(folder, 'data');
   if (owner) chownSync(folder, owner.uid, owner.gid);
   const bin = (name: string) => join(native, 'bin', name);
-  const initialised = spawnSync(
-    bin('initdb'),
-    ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'],
-    { ...owner, cwd: folder, encoding: 'utf8' },
-  );
-  if (initialised.status !== 0) throw new Error(`initdb failed: ${initialised.stderr}`);
+  const initialise = async (into: string): Promise<void> => {
+    const args = ['-D', into, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C'];
+    const made = spawnSync(bin('initdb'), [...args, '--no-sync'], {
+      ...owner,
+      cwd: folder,
+      encoding: 'utf8',
+    });
+    if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
+  };
+  const { fill = initialise } = options;
+  await fill(data);
   const port = await freePort();
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -106,6 +115,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   await start();
   return {
     port,
+    data,
     url: (database) => `postgres://postgres@127.0.0.1:${port}/${database}`,
     kill: () => end('SIGKILL', child?.pid === undefined ? [] : childrenOf(child.pid)),
     start,
@@ -240,7 +250,7 @@ function readiness(child: ChildProcess): Promise<string | null> {
     child.stderr?.on('data', (chunk: Buffer) => {
       // Whoever knocks while it recovers makes it say so; what matters comes last.
       said = (said + chunk.toString()).slice(-10_000);
-      if (said.includes('ready to accept connections')) resolve(null);
+      if (/ready to accept (read-only )?connections/.test(said)) resolve(null);
     });
     child.once('exit', () => resolve(said));
     child.once('error', (error) => resolve(error.message));

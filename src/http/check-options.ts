@@ -1,5 +1,6 @@
 /** The options of `serve`, checked as a whole and completed with their defaults. */
 import { readFileSync } from 'node:fs';
+import { LEASE_MS } from '../job/job.ts';
 import { SILENT, type Logger } from '../job/log.ts';
 import { nearest } from '../job/schema.ts';
 import { isLoopback } from './addresses.ts';
@@ -18,7 +19,7 @@ const NUMBERS = {
   workers: { fallback: 1, min: 0, max: 64 },
   concurrency: { fallback: 1, min: 1, max: 1_000 },
   maxRunningPerTeam: { fallback: 0, min: 0, max: 10_000 },
-  leaseMs: { fallback: 20_000, min: 1_000, max: 3_600_000 },
+  leaseMs: { fallback: LEASE_MS, min: 1_000, max: 3_600_000 },
 } as const;
 
 const TEXTS = ['name', 'version', 'host', 'requiredAbility'] as const;

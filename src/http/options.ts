@@ -91,7 +91,7 @@ export interface ServeOptions {
   readonly concurrency?: number;
   /** Running jobs of each team at most, over all workers of the database; 0 is off. Default 0; 0..10,000. */
   readonly maxRunningPerTeam?: number;
-  /** How long a lease lasts, in milliseconds. Default 20,000; 1,000..3,600,000. */
+  /** How long a lease lasts, in milliseconds. Default 15,000; 1,000..3,600,000. */
   readonly leaseMs?: number;
   /** Run handlers inside this process instead of worker processes; for tests and embedding. Default false. */
   readonly inProcess?: boolean;

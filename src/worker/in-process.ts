@@ -1,6 +1,7 @@
 /** A worker inside this process: for tests, for embedding, for a server without worker processes. */
 import type { AnyDefinition } from '../job/definition.ts';
 import { newId } from '../job/ids.ts';
+import { LEASE_MS } from '../job/job.ts';
 import type { Logger } from '../job/log.ts';
 import { identityOf } from '../store/process-identity.ts';
 import type { Store } from '../store/store.ts';
@@ -15,7 +16,7 @@ export interface RunWorkerOptions {
   readonly settings?: unknown;
   /** Handlers at once. Default 1; 1..1,000. */
   readonly concurrency?: number;
-  /** How long a lease lasts, in milliseconds. Default 20,000. */
+  /** How long a lease lasts, in milliseconds. Default 15,000. */
   readonly leaseMs?: number;
   /** Running jobs of each team at most, over all workers of the store; 0 is off. Default 0; 0..10,000. */
   readonly maxRunningPerTeam?: number;
@@ -28,7 +29,7 @@ export interface RunningWorker {
 }
 
 export function runWorker(options: RunWorkerOptions): RunningWorker {
-  const { store, definitions, settings = null, concurrency = 1, leaseMs = 20_000, log } = options;
+  const { store, definitions, settings = null, concurrency = 1, leaseMs = LEASE_MS, log } = options;
   const { maxRunningPerTeam = 0 } = options;
   const id = newId('wrk');
   const self = identityOf(process.pid);

@@ -4,6 +4,7 @@ import { DISK } from './disk.ts';
 import type { Fault } from './fault.ts';
 import { HOSTILE } from './hostile.ts';
 import { KILLS } from './kills.ts';
+import { MACHINES } from './machines.ts';
 import { SIMULATION } from './simulation.ts';
 import { STALLS } from './stalls.ts';
 import { UPKEEP } from './upkeep.ts';
@@ -18,6 +19,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...SIMULATION,
     ...CALLERS,
     ...UPKEEP,
+    ...MACHINES,
     ...HOSTILE,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
@@ -27,8 +29,6 @@ export const NOT_DONE: Readonly<Record<string, { title: string; why: string }>> 
     title: 'bit flips and torn files',
     why: 'rows carry no checksum; `doctor` and the start find a broken file only',
   },
-  F12: { title: 'failover to a synchronous standby', why: 'needs two servers; not built' },
-  F13: { title: 'partitions and half-open connections', why: 'not built' },
   F25: { title: 'timing', why: 'needs a machine of its own; not built' },
   F26: { title: 'a million guessed tokens', why: 'guessing in small numbers is part of F28' },
   F27: { title: 'revocation during open streams', why: 'revocation is part of F28' },

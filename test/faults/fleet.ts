@@ -5,7 +5,8 @@ import { isAlive, startScript, type Script, type StartOptions } from '../support
 import { isFields } from '../contract/wire.ts';
 import { until } from '../support/until.ts';
 import type { Ending } from '../support/temp.ts';
-import { History, type View } from './history.ts';
+import type { Cable } from './cable.ts';
+import { done, History, type View } from './history.ts';
 import type { NodeOptions } from './node.ts';
 import type { Caller, Place } from './place.ts';
 
@@ -13,12 +14,16 @@ const NODE = new URL('./node.ts', import.meta.url);
 const OPENS_MS = 30_000;
 const ANSWERS_MS = 30_000;
 
-export type FleetOptions = Partial<Omit<NodeOptions, 'engine' | 'at' | 'folder' | 'role'>>;
+export type FleetOptions = Partial<Omit<NodeOptions, 'engine' | 'folder' | 'role'>>;
 
 /** A server whose address outlives it, workers beside it, and the history of all. */
 export class Fleet {
   readonly history = new History();
   readonly place: Place;
+  /** Codes of errors that clients were told, and whether they might have asked again each time. */
+  readonly refusals = new Map<string, boolean>();
+  /** The way of the clients to the server; null is the straight one. */
+  cable: Cable | null = null;
   readonly #t: Ending;
   readonly #options: FleetOptions;
   #server: Script | null = null;
@@ -33,8 +38,9 @@ export class Fleet {
     this.#options = options;
   }
 
+  /** Where clients reach the server. */
   get url(): string {
-    return this.#url;
+    return this.cable?.through(this.#url) ?? this.#url;
   }
 
   get server(): Script {
@@ -64,7 +70,7 @@ export class Fleet {
 
   #spawn(role: NodeOptions['role'], more: FleetOptions, how: StartOptions): Script {
     const { engine, at, folder } = this.place;
-    const given = { application: 'works', ...this.#options, ...more, engine, at, folder, role };
+    const given = { application: 'works', at, ...this.#options, ...more, engine, folder, role };
     const script = startScript(this.#t, NODE, given, how);
     this.#told.set(script, 0);
     return script;
@@ -88,6 +94,16 @@ export class Fleet {
       }
       this.#told.set(script, lines.length);
     }
+  }
+
+  /** Who claimed each of these jobs first, by the keys that they were submitted under. */
+  claimed(keys: readonly string[], ids: readonly string[]): { key: string; process: string }[] {
+    this.collect();
+    const claims = done(this.history.entries, 'claim');
+    return keys.map((key, i) => {
+      const claim = claims.find(({ value }) => value.job === ids[i]);
+      return { key, process: claim?.process ?? '' };
+    });
   }
 
   /** Everything that any process said of itself. */
@@ -126,7 +142,15 @@ export class Client {
   /** Call a tool past the history; an unreachable server is null. */
   async call(tool: string, args: Fields): Promise<ToolAnswer | null> {
     const peer = { url: this.#fleet.url, token: this.caller.token };
-    return callTool(peer, tool, args, { timeoutMs: ANSWERS_MS }).catch(() => null);
+    const options = { timeoutMs: ANSWERS_MS };
+    const answer = await callTool(peer, tool, args, options).catch(() => null);
+    const error = answer?.body['error'];
+    if (isFields(error)) {
+      const code = String(error['code']);
+      const isRetryable = isFields(error['context']) && error['context']['retryable'] === true;
+      this.#fleet.refusals.set(code, isRetryable && (this.#fleet.refusals.get(code) ?? true));
+    }
+    return answer;
   }
 
   /** The `data` of a tool that must succeed. */

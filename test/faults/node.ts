@@ -8,6 +8,7 @@ import { accessCodes } from '../../src/access-codes/app.ts';
 import { serve, tokens } from '../../src/http.ts';
 import { definitionsOf } from '../../src/job/definition.ts';
 import { monotonic } from '../../src/job/clock.ts';
+import { LEASE_MS } from '../../src/job/job.ts';
 import type { Logger } from '../../src/index.ts';
 import type { Store } from '../../src/store/store.ts';
 import { runWorker, startSweeper, supervise } from '../../src/worker.ts';
@@ -30,7 +31,7 @@ export interface NodeOptions {
 
 const options = JSON.parse(process.argv[2] ?? '{}') as NodeOptions;
 const { engine, at, folder, application, role } = options;
-const { workers = 1, concurrency = 2, leaseMs = 20_000 } = options;
+const { workers = 1, concurrency = 2, leaseMs = LEASE_MS } = options;
 
 // Written at once, so that a line that was said was said before the process was killed.
 const say = (line: object) => writeSync(1, `${JSON.stringify(line)}\n`);

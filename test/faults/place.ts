@@ -3,6 +3,7 @@
  * stands there is read past the product, so that the product cannot hide anything.
  */
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Client, types as builtin } from 'pg';
@@ -54,14 +55,25 @@ export interface Place extends Address {
 }
 
 export async function place(t: Ending, engine: Engine, base?: string): Promise<Place> {
+  if (engine === 'postgres') {
+    const server = await theServer();
+    return { ...placeAt(t, await newDatabase(server)), server };
+  }
   const folder = tempFolder(t, base);
-  const server = engine === 'postgres' ? await theServer() : null;
-  const at = server ? await newDatabase(server) : join(folder, 'jobs.db');
-  const address: Address = { engine, at };
+  return placeOf({ engine, at: join(folder, 'jobs.db') }, folder);
+}
+
+/** A PostgreSQL database that is there already. */
+export function placeAt(t: Ending, url: string): Place {
+  return placeOf({ engine: 'postgres', at: url }, tempFolder(t, tmpdir()));
+}
+
+function placeOf(address: Address, folder: string): Place {
+  const { engine, at } = address;
   return {
     ...address,
     folder,
-    server,
+    server: null,
     async callers(teams) {
       const store = await openAt(address, true);
       try {

@@ -1,4 +1,4 @@
-/** What operators do while jobs run: restart the database, change the tables, back up, wait for long. */
+/** What operators do while jobs run: change the tables, back up, wait for long. */
 import { tmpdir } from 'node:os';
 import { readdirSync, statSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,27 +24,6 @@ import { Seeded } from './random.ts';
 import { storm } from './storm.ts';
 import { injected, noStrace } from './tools.ts';
 import { openNewer } from './versions.ts';
-
-/** The database server dies and comes back, again and again. */
-async function databaseKills(run: FaultRun): Promise<Outcome> {
-  const outcome = await storm(run, {
-    application: 'codes',
-    guests: 1,
-    async disturb({ fleet, random }) {
-      const downs: number[] = [];
-      for (let i = 0; i < run.count; i += 1) {
-        await pause(random.within(1_000, 4_000));
-        const killedAt = monotonic();
-        await fleet.place.server?.kill();
-        await pause(random.below(1_500));
-        await fleet.place.server?.start();
-        downs.push(monotonic() - killedAt);
-      }
-      return { 'database kills': run.count, 'down ms (median)': percentile(downs, 0.5) };
-    },
-  });
-  return { ...outcome, runs: run.count };
-}
 
 const MIGRATES = new URL('./migrates.ts', import.meta.url);
 /** So many writes has the making of all tables, at most. */
@@ -264,14 +243,6 @@ async function deploy(run: FaultRun): Promise<Outcome> {
 }
 
 export const UPKEEP: Readonly<Record<string, Fault>> = {
-  F11: {
-    title: 'SIGKILL of the database server, and its restart, under load',
-    bar: '0 acknowledged lost, 0 duplicated; servers and workers come back by themselves',
-    engines: ['postgres'],
-    full: 12,
-    quick: 1,
-    run: databaseKills,
-  },
   F30: {
     title:
       'a deploy: killed migrations, tables that become newer under an older program, a queue that goes over',

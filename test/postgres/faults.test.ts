@@ -1,15 +1,17 @@
 /** What is left when the database, or the way to it, goes away. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { test } from 'node:test';
+import { suite, test } from 'node:test';
+import { Client } from 'pg';
 import { startPostgres } from '../../scripts/postgres/server.ts';
 import { JobError } from '../../src/job/errors.ts';
+import { defineStatement } from '../../src/index.ts';
 import { complete } from '../../src/job/transitions.ts';
 import { openStore } from '../../src/postgres.ts';
 import type { Store } from '../../src/store/store.ts';
 import { aJob, claim, who } from '../support/a-job.ts';
+import { Cable } from '../faults/cable.ts';
+import { Seeded } from '../faults/random.ts';
 import { emptyDatabase, psql, thePostgres } from '../support/postgres.ts';
 import type { Ending } from '../support/temp.ts';
 import { until } from '../support/until.ts';
@@ -94,107 +96,59 @@ test('a killed database loses nothing that was acknowledged and doubles nothing'
   );
 });
 
-test('while the database is away every call ends in a typed error, within fifteen seconds', async (t) => {
-  const server = await aServer(t);
-  const store = await aStore(t, server.url('postgres'));
-  await store.insert(aJob(), 0);
-  await server.kill();
-  const at = performance.now();
-  const answers = await Promise.allSettled([
-    store.insert(aJob(), 0),
-    store.get('mjb_1', who()),
-    claim(store),
-    store.write([]),
-    store.renew([{ id: 'mjb_1', lease: 'x' }], 1_000),
-    store.sweep({ retentionMs: 1, toolMissingMs: 1 }),
-  ]);
-  for (const answer of answers) {
-    assert.equal(answer.status, 'rejected');
-    assert.equal(answer.reason.code, 'STORE_BUSY');
-  }
-  assert.ok(performance.now() - at < 15_000);
-  assert.deepEqual(await store.health(), { writable: false, workers: 0 });
-  await server.start();
-  await store.insert(aJob(), 0);
+test('every connection has timeouts and keepalives, whatever the server has by default', async (t) => {
+  const store = await aStore(t, await emptyDatabase());
+  const names = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'];
+  const keepalives = ['tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count'];
+  const settings = defineStatement<Record<string, never>, { name: string; setting: string }>({
+    name: 'settings',
+    sqlite: 'SELECT 1',
+    postgres: `SELECT name, setting FROM pg_settings
+      WHERE name IN (${[...names, ...keepalives].map((name) => `'${name}'`).join(', ')}) ORDER BY name`,
+  });
+  assert.deepEqual(
+    (await store.read(settings, {})).map(({ name, setting }) => `${name} ${setting}`),
+    [
+      'idle_in_transaction_session_timeout 5000',
+      'lock_timeout 5000',
+      'statement_timeout 10000',
+      'tcp_keepalives_count 4',
+      'tcp_keepalives_idle 5',
+      'tcp_keepalives_interval 2',
+    ],
+  );
 });
 
-interface Cable {
-  readonly url: string;
-  /** From now on nothing passes, and nobody is told. */
-  cut(): void;
-  mend(): void;
-}
-
-/** A connection that can be interrupted so that neither side notices. */
-async function aCable(t: Ending, port: number, database: string): Promise<Cable> {
-  const sockets = new Set<Socket>();
-  let isCut = false;
-  const server = createServer((near) => {
-    const far = connect(port, '127.0.0.1');
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => sockets.delete(socket));
+test('however much is asked for, there are never more connections than said, and the one that listens', async (t) => {
+  const url = await emptyDatabase();
+  const store = await openStore(url, { connectionsMax: 3 });
+  t.after(() => store.close());
+  store.onDue(() => {});
+  const over = new AbortController();
+  const counts: number[] = [];
+  const counting = (async () => {
+    while (!over.signal.aborted) {
+      const [row] = await psql<{ own: number }>(
+        url,
+        `SELECT count(*)::int AS own FROM pg_stat_activity
+          WHERE datname = current_database() AND application_name = 'mcp-async-jobs'`,
+      );
+      counts.push(row?.own ?? 0);
     }
-    near.on('data', (chunk) => void (isCut || far.write(chunk)));
-    far.on('data', (chunk) => void (isCut || near.write(chunk)));
-    near.on('close', () => void (isCut || far.destroy()));
-    far.on('close', () => void (isCut || near.destroy()));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  const { port: own } = server.address() as AddressInfo;
-  return {
-    url: `postgres://postgres@127.0.0.1:${own}/${database}`,
-    cut() {
-      isCut = true;
-    },
-    mend() {
-      for (const socket of sockets) socket.destroy();
-      isCut = false;
-    },
-  };
-}
-
-test(
-  'half-open connections are found, and work goes on over new ones',
-  { timeout: 60_000 },
-  async (t) => {
-    const { port } = await thePostgres();
-    const url = await emptyDatabase();
-    const cable = await aCable(t, port, new URL(url).pathname.slice(1));
-    const store = await aStore(t, cable.url);
-    await store.insert(aJob(), 0);
-    cable.cut();
-    const at = performance.now();
-    const waiting = store.insert(aJob(), 0).then(
-      () => 'kept',
-      (error: JobError) => error.code,
-    );
-    const found = await waiting;
-    assert.ok(performance.now() - at < 15_000, String(performance.now() - at));
-    assert.equal(found, 'STORE_BUSY');
-    cable.mend();
-    await store.insert(aJob(), 0);
-    // Whatever the cut transaction held was let go by the server itself.
-    await until(
-      'no transaction of the cut connection is left',
-      async () => {
-        const [row] = await psql<{ open: string }>(
-          url,
-          `SELECT count(*) AS open FROM pg_stat_activity
-          WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
-        );
-        return row?.open === '0';
-      },
-      { ms: 15_000 },
-    );
-  },
-);
+  })();
+  for (let i = 0; i < 10; i += 1) {
+    const jobs = await Promise.all(Array.from({ length: 40 }, () => store.insert(aJob(), 0)));
+    await Promise.all([
+      ...jobs.map(({ id }) => store.get(id, who())),
+      claim(store),
+      store.health(),
+    ]);
+  }
+  over.abort();
+  await counting;
+  assert.ok(counts.length > 3, String(counts.length));
+  assert.equal(Math.max(...counts), 4);
+});
 
 test('a server that would lose data in a power cut is refused', async (t) => {
   for (const setting of ['fsync', 'full_page_writes']) {
@@ -239,4 +193,96 @@ test('an address that cannot be used is refused without being repeated', async (
       return true;
     });
   }
+});
+
+suite('what takes long, at once', { concurrency: true }, () => {
+  test('while the database is away every call ends in a typed error, within fifteen seconds', async (t) => {
+    const server = await aServer(t);
+    const store = await aStore(t, server.url('postgres'));
+    await store.insert(aJob(), 0);
+    await server.kill();
+    const at = performance.now();
+    const answers = await Promise.allSettled([
+      store.insert(aJob(), 0),
+      store.get('mjb_1', who()),
+      claim(store),
+      store.write([]),
+      store.renew([{ id: 'mjb_1', lease: 'x' }], 1_000),
+      store.sweep({ retentionMs: 1, toolMissingMs: 1 }),
+    ]);
+    for (const answer of answers) {
+      assert.equal(answer.status, 'rejected');
+      assert.equal(answer.reason.code, 'STORE_BUSY');
+    }
+    assert.ok(performance.now() - at < 15_000);
+    assert.deepEqual(await store.health(), { writable: false, workers: 0 });
+    await server.start();
+    await store.insert(aJob(), 0);
+  });
+
+  test(
+    'a table that somebody has locked holds calls up for seconds, not for ever, and no connection is lost by it',
+    { timeout: 60_000 },
+    async (t) => {
+      const url = await emptyDatabase();
+      const store = await aStore(t, url);
+      const { id } = await store.insert(aJob(), 0);
+      const stranger = new Client({ connectionString: url });
+      await stranger.connect();
+      t.after(() => stranger.end());
+      await stranger.query('BEGIN; LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE');
+      const at = performance.now();
+      const answers = await Promise.allSettled([
+        store.insert(aJob(), 0),
+        store.get(id, who()),
+        claim(store),
+        store.renew([{ id, lease: 'x' }], 1_000),
+      ]);
+      for (const answer of answers) {
+        assert.equal(answer.status, 'rejected');
+        assert.equal((answer.reason as JobError).code, 'STORE_BUSY');
+      }
+      assert.ok(performance.now() - at < 20_000, String(performance.now() - at));
+      await stranger.query('ROLLBACK');
+      assert.equal((await store.get(id, who()))?.status, 'queued');
+      await store.insert(aJob(), 0);
+    },
+  );
+
+  test(
+    'half-open connections are found, and work goes on over new ones',
+    { timeout: 60_000 },
+    async (t) => {
+      const { port } = await thePostgres();
+      const url = await emptyDatabase();
+      const cable = await Cable.to(t, port, new Seeded(1));
+      const store = await aStore(t, cable.through(url));
+      await store.insert(aJob(), 0);
+      cable.set('silent');
+      const at = performance.now();
+      const waiting = store.insert(aJob(), 0).then(
+        () => 'kept',
+        (error: JobError) => error.code,
+      );
+      const found = await waiting;
+      assert.ok(performance.now() - at < 15_000, String(performance.now() - at));
+      assert.equal(found, 'STORE_BUSY');
+      cable.cut();
+      cable.set('fair');
+      await store.insert(aJob(), 0);
+      // Whatever the cut transaction held was let go by the server itself.
+      await until(
+        'no transaction of the cut connection is left',
+        async () => {
+          const [row] = await psql<{ open: string }>(
+            url,
+            `SELECT count(*) AS open FROM pg_stat_activity
+            WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
+          );
+          return row?.open === '0';
+        },
+        { ms: 15_000 },
+      );
+    },
+  );
 });

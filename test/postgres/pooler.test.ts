@@ -3,10 +3,16 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { defineStatement } from '../../src/index.ts';
 import { complete } from '../../src/job/transitions.ts';
 import { openStore } from '../../src/postgres.ts';
 import { aJob, claim } from '../support/a-job.ts';
-import { emptyDatabase } from '../support/postgres.ts';
+import { kill } from '../faults/fleet.ts';
+import { placeAt, type Place } from '../faults/place.ts';
+import { storm } from '../faults/storm.ts';
+import { noPgbouncer, startPgbouncer } from '../support/pgbouncer.ts';
+import { emptyDatabase, psql } from '../support/postgres.ts';
 import type { Ending } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 
@@ -72,7 +78,6 @@ test('behind a pooler the store works, and says at the start what does not', asy
   const [one, other] = [await openStore(url, { log }), await openStore(url)];
   t.after(() => one.close());
   t.after(() => other.close());
-  assert.match(warnings.join('\n'), /pooler stands before PostgreSQL/);
   assert.match(warnings.join('\n'), /Notices of PostgreSQL do not arrive/);
   let due = 0;
   other.onDue(() => {
@@ -83,4 +88,64 @@ test('behind a pooler the store works, and says at the start what does not', asy
   const [job] = (await claim(other)).jobs;
   assert.ok(job);
   assert.equal((await other.apply(job.id, complete(job, '{}', []))).outcome, 'applied');
+});
+
+/** What a pooler may do with settings that it does not know: refuse them, or drop them in silence. */
+const MANNERS = {
+  'that refuses settings': '',
+  'that drops settings':
+    'ignore_startup_parameters = extra_float_digits,options,statement_timeout,lock_timeout,idle_in_transaction_session_timeout',
+};
+
+for (const [manner, setting] of Object.entries(MANNERS)) {
+  test(`behind a real PgBouncer ${manner}, servers and workers lose nothing under kills`, async (t) => {
+    const missing = noPgbouncer();
+    if (missing !== null) return t.skip(`NOT RUN: ${missing}`);
+    const direct = await emptyDatabase();
+    const url = await startPgbouncer(t, direct, setting);
+    const at: Place = { ...placeAt(t, direct), at: url };
+    const { counted, violations } = await storm(
+      { t, engine: 'postgres', seed: 1, count: 1 },
+      {
+        application: 'works',
+        at,
+        guests: 1,
+        clients: 4,
+        async disturb({ fleet }) {
+          await pause(700);
+          await kill(fleet.server);
+          await fleet.start();
+          await pause(700);
+          return {};
+        },
+      },
+    );
+    t.diagnostic(JSON.stringify(counted));
+    assert.deepEqual(violations, []);
+    const left = await psql<{ held: string }>(
+      direct,
+      `SELECT count(*) AS held FROM pg_stat_activity
+        WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
+    );
+    assert.equal(left[0]?.held, '0');
+  });
+}
+
+test('behind a pooler a single statement has the timeout of the server, too', async (t) => {
+  const missing = noPgbouncer();
+  if (missing !== null) return t.skip(`NOT RUN: ${missing}`);
+  const url = await emptyDatabase();
+  const store = await openStore(await startPgbouncer(t, url));
+  t.after(() => store.close());
+  const timeouts = defineStatement<Record<string, never>>({
+    name: 'timeouts',
+    sqlite: 'SELECT 1',
+    postgres: `SELECT current_setting('statement_timeout') AS statement,
+      current_setting('lock_timeout') AS lock,
+      current_setting('idle_in_transaction_session_timeout') AS idle`,
+  });
+  assert.deepEqual(await store.read(timeouts, {}), [{ statement: '10s', lock: '5s', idle: '5s' }]);
+  assert.deepEqual(await psql(url, `SELECT current_setting('statement_timeout') AS statement`), [
+    { statement: '0' },
+  ]);
 });

@@ -33,6 +33,29 @@ test('a commit of one process is heard in another, with its id and status', asyn
   ]);
 });
 
+test('progress of a run in one process is heard at once in another', async (t) => {
+  const { stores } = await postgresStores(t, 2);
+  const [one, other] = stores as [Store, Store];
+  const { id } = await one.insert(aJob(), 0);
+  const [job] = (await claim(one)).jobs;
+  assert.ok(job?.lease);
+  const heard: ChangeNotice[] = [];
+  let looks = 0;
+  other.onChange((notice) => {
+    if (notice) heard.push(notice);
+    else looks += 1;
+  });
+  await until('the other listens', () => looks > 0);
+  const progress = { done: 1, total: 2, message: null };
+  assert.equal(await one.progress({ id, lease: job.lease }, progress), true);
+  await until('it was heard', () => heard.length === 1, { ms: 900 });
+  assert.deepEqual(heard, [{ id, status: 'running' }]);
+  assert.equal(await one.progress({ id, lease: 'another' }, progress), false);
+  await one.apply(id, complete(job, '{}', []));
+  await until('the end was heard', () => heard.length === 2, { ms: 900 });
+  assert.equal(heard[1]?.status, 'completed');
+});
+
 test('a process that lost its listening connection listens again and looks at everything', async (t) => {
   const { url, stores } = await postgresStores(t, 2);
   const [one, other] = stores as [Store, Store];

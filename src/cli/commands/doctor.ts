@@ -40,7 +40,8 @@ export function doctorCommand(): Command {
     .addHelpText(
       'after',
       `
-It only reads the database. With --url and --token the round trip goes to that server; else one is
+It only reads the database. On PostgreSQL it also looks at settings, clock, connections and standbys
+of the server. With --url and --token the round trip goes to that server; else one is
 started on a database that is thrown away. It ends with 1 when there is an error, and with 0 when
 there are none but warnings.
 
@@ -79,16 +80,16 @@ async function doctor(options: DoctorOptions): Promise<void> {
 }
 
 async function findingsOf({ db, keyFile, retentionDays }: DoctorOptions): Promise<Finding[]> {
+  const retentionMs = retentionDays * DAY_MS;
   if (isPostgres(db)) {
     const { checkPostgres } = await import('../doctor/postgres.ts');
-    return checkPostgres(db);
+    return checkPostgres({ db, retentionMs });
   }
   const { checkDatabase } = await import('../doctor/database.ts');
-  const retentionMs = retentionDays * DAY_MS;
   return checkDatabase({ db, keyFile: keyFile ?? `${db}.key`, retentionMs });
 }
 
 function lineOf({ check, level, message, fix }: Finding): string {
-  const line = `${MARKS[level].padEnd(7)}  ${check.padEnd(10)}  ${message}`;
-  return fix === undefined ? line : `${line}\n${' '.repeat(21)}→ ${fix}`;
+  const line = `${MARKS[level].padEnd(7)}  ${check.padEnd(11)}  ${message}`;
+  return fix === undefined ? line : `${line}\n${' '.repeat(22)}→ ${fix}`;
 }

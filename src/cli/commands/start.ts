@@ -5,6 +5,7 @@ import { addApplicationOptions, type ApplicationOptions } from '../application-o
 import type { Application } from '../application.ts';
 import { shownDatabase } from '../database-address.ts';
 import { CliError, EXIT_CODES_HELP } from '../exit.ts';
+import { LEASE_MS } from '../../job/job.ts';
 import { LOG_LEVELS, type LogLevel } from '../log-level.ts';
 import { dbOption, httpUrl, jsonOption, listOption, numberOption } from '../options.ts';
 import { printJson, printLine } from '../output.ts';
@@ -58,7 +59,11 @@ Examples:
 
 On PostgreSQL any number of these and of \`worker\`, on any machines, share the work. Each has at most
 --connections connections and one that listens, for itself and all of its workers; max_connections
-of the server must allow the sum.
+of the server must allow the sum. A statement ends after 10 s there, a wait for a lock after 5 s, a
+transaction that stands still after 5 s; a lost connection is tried again for 10 s, then calls are
+answered with STORE_BUSY.
+
+The jobs of a machine that falls silent are begun elsewhere within --lease-seconds and 2 s.
 ${EXIT_CODES_HELP}`,
     )
     .action(start);
@@ -103,7 +108,7 @@ export function workOptions(workersMin = 0): Option[] {
       min: 1,
       max: 3_600,
       unit: 's',
-      fallback: 20,
+      fallback: LEASE_MS / 1_000,
     }),
     numberOption('--retention-days <n>', 'how long ended jobs are kept', {
       min: 1,

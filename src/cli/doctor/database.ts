@@ -6,8 +6,8 @@ import { now } from '../../job/clock.ts';
 import { inspect, type Inspection } from '../../store/sqlite/inspect.ts';
 import { JOBS_MIGRATIONS } from '../../store/sqlite/migrations.ts';
 import { TEAM_MIGRATIONS } from '../../team/sqlite/migrations.ts';
-import { durationText } from '../state-text.ts';
 import { error, ok, warning, type Finding } from './finding.ts';
+import { checkQueue, OVERDUE_MS, SOON_MS } from './queue.ts';
 
 export interface DatabaseOptions {
   readonly db: string;
@@ -16,12 +16,7 @@ export interface DatabaseOptions {
 }
 
 const MIB = 1_048_576;
-const DAY_MS = 86_400_000;
 const FREE = { error: 64 * MIB, warning: 1_024 * MIB };
-/** A sweep takes back what is overdue within seconds. */
-const OVERDUE_MS = 60_000;
-const LONG_QUEUED_MS = 600_000;
-const CLOCK_MS = 60_000;
 const KNOWN = [JOBS_MIGRATIONS, TEAM_MIGRATIONS, ACCESS_CODE_MIGRATIONS];
 
 export function checkDatabase({ db, keyFile, retentionMs }: DatabaseOptions): Finding[] {
@@ -37,7 +32,7 @@ export function checkDatabase({ db, keyFile, retentionMs }: DatabaseOptions): Fi
   ];
   let seen: Inspection;
   try {
-    seen = inspect(path, { overdueMs: OVERDUE_MS, retentionMs, soonMs: DAY_MS });
+    seen = inspect(path, { overdueMs: OVERDUE_MS, retentionMs, soonMs: SOON_MS });
   } catch (thrown) {
     const why = thrown instanceof Error ? thrown.message : String(thrown);
     const fix = 'Name a database of this program, or restore the file from a backup.';
@@ -49,10 +44,8 @@ export function checkDatabase({ db, keyFile, retentionMs }: DatabaseOptions): Fi
     checkIntegrity(seen),
     checkSettings(seen),
     ...KNOWN.flatMap(({ namespace, sqlite }) => checkSchema(seen, namespace, sqlite.length)),
-    checkClock(seen),
-    checkWorkers(seen),
-    ...checkQueue(seen),
-    checkPurge(seen),
+    ok('clock', `It is ${new Date(now()).toISOString()} here.`),
+    ...checkQueue({ ...seen, aheadMs: seen.newestAt === null ? 0 : seen.newestAt - now() }),
   ];
 }
 
@@ -102,52 +95,4 @@ function checkSchema({ schema }: Inspection, namespace: string, known: number): 
           'Stop all servers on it and start one: it brings them up to date.',
         ),
       ];
-}
-
-function checkClock({ newestAt }: Inspection): Finding {
-  const ahead = newestAt === null ? 0 : newestAt - now();
-  if (ahead <= CLOCK_MS) return ok('clock', `It is ${new Date(now()).toISOString()} here.`);
-  const message = `The newest job is from ${durationText(ahead / 1_000)} in the future: the clock was set back.`;
-  return warning('clock', message, 'Let NTP set the clock.');
-}
-
-function checkWorkers({ workers, open }: Inspection): Finding {
-  const message = `Workers alive: ${workers.length}; open jobs: ${open}.`;
-  if (workers.length > 0 || open === 0) return ok('workers', message);
-  const fix = 'Start the server (`start`), or a worker beside it (`worker`).';
-  return error('workers', message, fix);
-}
-
-function checkQueue({ queued, overdue, workers }: Inspection): Finding[] {
-  const findings: Finding[] = [];
-  const known = new Set(workers.flat());
-  if (overdue.length > 0) {
-    const message = `${overdue.length} running jobs have lost their worker, the first is ${overdue[0]}.`;
-    const fix = 'Start the server: it takes them back and runs them again.';
-    findings.push(error('stuck jobs', message, fix));
-  }
-  for (const { tool, jobs, ms } of queued) {
-    if (ms < LONG_QUEUED_MS) continue;
-    const message = `${jobs} jobs of "${tool}" are queued, the oldest for ${durationText(ms / 1_000)}.`;
-    findings.push(
-      known.has(tool)
-        ? warning('stuck jobs', message, 'Run more workers: --workers, --concurrency, or `worker`.')
-        : error(
-            'stuck jobs',
-            message,
-            `No living worker knows "${tool}": start one whose module exports it.`,
-          ),
-    );
-  }
-  return findings.length > 0 ? findings : [ok('stuck jobs', 'No job is stuck.')];
-}
-
-function checkPurge({ purgedSoon }: Inspection): Finding {
-  const message = `${purgedSoon} ended jobs are purged within a day.`;
-  if (purgedSoon === 0) return ok('retention', message);
-  return warning(
-    'retention',
-    message,
-    'Read their results now, or start with a longer --retention-days.',
-  );
 }

@@ -41,7 +41,8 @@ export interface DatabaseOptions {
 /** The server gives up first, so that an answer that never comes means a connection that is gone. */
 const STATEMENT_MS = 10_000;
 const LOCK_MS = 5_000;
-const IDLE_IN_TRANSACTION_MS = 10_000;
+/** What a process that fell silent in the middle has locked is free before its leases are over. */
+const IDLE_IN_TRANSACTION_MS = 5_000;
 const ANSWER_MS = 11_000;
 const CONNECT_MS = 3_500;
 const KEEP_ALIVE_MS = 5_000;
@@ -50,9 +51,13 @@ const FAREWELL_MS = 2_000;
 const PATIENCE_MS = 10_000;
 const RETRY_MAX_MS = 500;
 
-const BEGIN = `BEGIN; SET LOCAL synchronous_commit TO on; SET LOCAL statement_timeout TO ${STATEMENT_MS};
+/** A pooler passes on no settings of a connection and may change the server behind it: each transaction sets and asks. */
+const LOCALLY = `SET LOCAL synchronous_commit TO on; SET LOCAL statement_timeout TO ${STATEMENT_MS};
   SET LOCAL lock_timeout TO ${LOCK_MS};
-  SET LOCAL idle_in_transaction_session_timeout TO ${IDLE_IN_TRANSACTION_MS}`;
+  SET LOCAL idle_in_transaction_session_timeout TO ${IDLE_IN_TRANSACTION_MS};
+  SELECT pg_is_in_recovery() AS standby`;
+const BEGIN = `BEGIN; ${LOCALLY}`;
+const BEGIN_READ_ONLY = `BEGIN READ ONLY; ${LOCALLY}`;
 /** Refused because the transaction may only read. */
 const READ_ONLY = '25006';
 /** A cancelled wait for a standby would look like success, so nothing of the server cancels it. */
@@ -68,26 +73,28 @@ const SESSION = {
 
 export class Database {
   readonly #pool: Pool;
+  readonly #isPooled: boolean;
   /** Connections that are known to lead to a server that takes writes. */
   readonly #checked = new WeakSet<object>();
   #isClosed = false;
 
-  private constructor(pool: Pool, log: Logger) {
+  private constructor(pool: Pool, isPooled: boolean, log: Logger) {
     this.#pool = pool;
+    this.#isPooled = isPooled;
     // A connection may be lost between two statements, when nobody waits for it; its next statement
     // fails, and that is where the loss is answered.
     pool.on('connect', (client) => client.on('error', () => {}));
     pool.on('error', (error) => log.debug({ error: error.message }, 'an idle connection was lost'));
   }
 
-  /** @param isPooled whether a pooler in between refuses settings of the connection */
+  /** @param isPooled whether a pooler stands in between: then nothing holds beyond a transaction */
   static open(options: DatabaseOptions, isPooled: boolean): Database {
     const pool = new Pool({
       ...connectionOptions(options.url, isPooled),
       max: options.connectionsMax,
       idleTimeoutMillis: 30_000,
     });
-    return new Database(pool, options.log);
+    return new Database(pool, isPooled, options.log);
   }
 
   /** One statement by itself. It may run twice when a connection is lost, so it must not mind. */
@@ -95,7 +102,12 @@ export class Database {
     const compiled = compile(text);
     const values = bind(compiled, params);
     return patiently(async () => {
-      return this.#with(async (client) => (await send(client, compiled.text, values)).rows);
+      return this.#with(async (client) => {
+        const { rows } = this.#isPooled
+          ? await sendAlone(client, compiled.text, values)
+          : await send(client, compiled.text, values);
+        return rows;
+      });
     }, patienceMs);
   }
 
@@ -118,7 +130,7 @@ export class Database {
   async readOnly<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     return patiently(() =>
       this.#with(async (client) => {
-        await client.query('BEGIN READ ONLY');
+        await begin(client, BEGIN_READ_ONLY);
         try {
           return await work(transactionOn(client));
         } catch (error) {
@@ -143,8 +155,8 @@ export class Database {
     const client = await this.#pool.connect();
     let isBroken = true;
     try {
-      if (!this.#checked.has(client)) {
-        await assertTakesWrites(client);
+      if (!this.#isPooled && !this.#checked.has(client)) {
+        assertTakesWrites(await client.query('SELECT pg_is_in_recovery() AS standby'));
         this.#checked.add(client);
       }
       const value = await work(client);
@@ -201,7 +213,7 @@ export function connectionOptions(url: string, isPooled: boolean): ClientConfig 
 }
 
 async function commit<T>(client: PoolClient, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  await client.query(BEGIN);
+  await begin(client);
   let value: T;
   try {
     value = await work(transactionOn(client));
@@ -245,12 +257,32 @@ async function send(client: PoolClient, text: string, values: readonly Bindable[
   return { rows, changed: rowCount ?? 0 };
 }
 
+/** One statement in a transaction of its own, where nothing that was set holds any longer. */
+async function sendAlone(
+  client: PoolClient,
+  text: string,
+  values: readonly Bindable[],
+): Promise<Rows> {
+  await begin(client);
+  try {
+    const answer = await send(client, text, values);
+    await client.query('COMMIT');
+    return answer;
+  } catch (error) {
+    if (!isAway(error)) await client.query('ROLLBACK');
+    throw error;
+  }
+}
+
+async function begin(client: PoolClient, text = BEGIN): Promise<void> {
+  const answers = (await client.query(text)) as unknown as QueryResult[];
+  assertTakesWrites(answers.at(-1));
+}
+
 /** After a failover an address may lead to a standby, which knows less than was acknowledged. */
-async function assertTakesWrites(client: PoolClient): Promise<void> {
-  const { rows } = await client.query<{ standby: boolean }>(
-    'SELECT pg_is_in_recovery() AS standby',
-  );
-  if (rows[0]?.standby === false) return;
+function assertTakesWrites(answer: QueryResult | undefined): void {
+  const [row] = (answer?.rows ?? []) as { standby: boolean }[];
+  if (row?.standby === false) return;
   throw Object.assign(new Error('the server is a standby'), { code: 'ECONNREFUSED' });
 }
 

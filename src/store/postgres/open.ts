@@ -48,7 +48,7 @@ interface Settings {
 /** @throws JobError when the server cannot keep what it is given, or was migrated by a newer program */
 export async function openPostgres(url: string, options: OpenOptions): Promise<Store> {
   const { steps, mayMigrate, connectionsMax, inlineBytesMax, log } = options;
-  const { client, isPooled } = await connect(url);
+  const { client, refuses } = await connect(url);
   let database: Database | null = null;
   try {
     await assertSafe(client, log);
@@ -58,18 +58,17 @@ export async function openPostgres(url: string, options: OpenOptions): Promise<S
       if (!mayMigrate) throw behind();
       await migrate(client, steps);
     }
+    const hears = await hearsNotices(client, url, refuses);
+    // One that passes settings on, or drops them in silence, still shares its connections.
+    const isPooled = refuses || !hears;
     database = Database.open({ url, connectionsMax, log }, isPooled);
-    if (isPooled) {
+    if (!hears) {
       log.warn(
         {},
-        'A pooler stands before PostgreSQL and refuses settings of the connection: single statements run without a timeout of the server.',
+        'Notices of PostgreSQL do not arrive (a pooler in transaction mode?): work, waits and cancels of other processes are found by looking each second, and each statement is a transaction of its own.',
       );
-    }
-    if (!(await hearsNotices(client, database))) {
-      log.warn(
-        {},
-        'Notices of PostgreSQL do not arrive (a pooler in transaction mode?): work, waits and cancels of other processes are found by looking each second.',
-      );
+    } else if (isPooled) {
+      log.info({}, 'a pooler stands before PostgreSQL; each statement is a transaction of its own');
     }
     return await PostgresStore.start({ database, url, isPooled, inlineBytesMax, log });
   } catch (error) {
@@ -93,14 +92,15 @@ export async function withConnection<T>(
   }
 }
 
-async function connect(url: string): Promise<{ client: Client; isPooled: boolean }> {
+/** @returns also whether settings of the connection are refused, as poolers do */
+async function connect(url: string): Promise<{ client: Client; refuses: boolean }> {
   assertAddress(url);
   return patiently(async () => {
     try {
-      return { client: await connectToMigrate(url, false), isPooled: false };
+      return { client: await connectToMigrate(url, false), refuses: false };
     } catch (error) {
       if (sqlState(error) !== REFUSED_SETTING) throw error;
-      return { client: await connectToMigrate(url, true), isPooled: true };
+      return { client: await connectToMigrate(url, true), refuses: true };
     }
   });
 }
@@ -137,16 +137,22 @@ async function assertSafe(client: Client, log: Logger): Promise<void> {
   }
 }
 
-async function hearsNotices(client: Client, database: Database): Promise<boolean> {
+/** Whether what one connection tells, another one hears. */
+async function hearsNotices(client: Client, url: string, refuses: boolean): Promise<boolean> {
   const channel = `probe_${newLease().replaceAll(/\W/g, '_').toLowerCase()}`;
-  await client.query(`LISTEN ${channel}`);
-  const heard = once(client, 'notification', { signal: AbortSignal.timeout(NOTICE_MS) });
-  const answers = heard.then(
-    () => true,
-    () => false,
-  );
-  await database.query('SELECT pg_notify(:channel, :payload)', { channel, payload: '' });
-  return answers;
+  const teller = await patiently(() => connectToMigrate(url, refuses));
+  try {
+    await client.query(`LISTEN ${channel}`);
+    const heard = once(client, 'notification', { signal: AbortSignal.timeout(NOTICE_MS) });
+    const answers = heard.then(
+      () => true,
+      () => false,
+    );
+    await teller.query(`NOTIFY ${channel}`);
+    return await answers;
+  } finally {
+    await teller.end().catch(() => {});
+  }
 }
 
 function behind(): JobError {

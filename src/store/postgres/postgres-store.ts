@@ -169,7 +169,9 @@ export class PostgresStore implements Store {
 
   async progress({ id, lease }: Held, progress: Progress): Promise<boolean> {
     const row = { id, lease, progress: JSON.stringify(progress) };
-    return (await this.#database.query(sql.PROGRESS, row)).length === 1;
+    const isKept = (await this.#database.query(sql.PROGRESS, row)).length === 1;
+    if (isKept) this.#notices.tell([{ id, status: 'running' }]);
+    return isKept;
   }
 
   async beat({ id, process, supervisor, tools }: WorkerIdentity): Promise<void> {

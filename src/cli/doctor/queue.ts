@@ -1,0 +1,71 @@
+/** The checks of jobs and workers, the same for every engine. */
+import { durationText } from '../state-text.ts';
+import { error, ok, warning, type Finding } from './finding.ts';
+
+/** A sweep takes back what is overdue within seconds. */
+export const OVERDUE_MS = 60_000;
+export const SOON_MS = 86_400_000;
+const LONG_QUEUED_MS = 600_000;
+const CLOCK_MS = 60_000;
+
+export interface Queue {
+  readonly open: number;
+  readonly queued: readonly { readonly tool: string; readonly jobs: number; readonly ms: number }[];
+  readonly overdue: readonly string[];
+  /** Tools of each living worker. */
+  readonly workers: readonly (readonly string[])[];
+  readonly purgedSoon: number;
+  /** How far in the future the newest job was submitted, in milliseconds. */
+  readonly aheadMs: number;
+}
+
+export function checkQueue(queue: Queue): Finding[] {
+  return [...checkNewest(queue), checkWorkers(queue), ...checkStuck(queue), checkPurge(queue)];
+}
+
+function checkNewest({ aheadMs }: Queue): Finding[] {
+  if (aheadMs <= CLOCK_MS) return [];
+  const message = `The newest job is from ${durationText(aheadMs / 1_000)} in the future: the clock was set back.`;
+  return [warning('clock', message, 'Let NTP set the clock.')];
+}
+
+function checkWorkers({ workers, open }: Queue): Finding {
+  const message = `Workers alive: ${workers.length}; open jobs: ${open}.`;
+  if (workers.length > 0 || open === 0) return ok('workers', message);
+  const fix = 'Start the server (`start`), or a worker beside it (`worker`).';
+  return error('workers', message, fix);
+}
+
+function checkStuck({ queued, overdue, workers }: Queue): Finding[] {
+  const findings: Finding[] = [];
+  const known = new Set(workers.flat());
+  if (overdue.length > 0) {
+    const message = `${overdue.length} running jobs have lost their worker, the first is ${overdue[0]}.`;
+    const fix = 'Start the server: it takes them back and runs them again.';
+    findings.push(error('stuck jobs', message, fix));
+  }
+  for (const { tool, jobs, ms } of queued) {
+    if (ms < LONG_QUEUED_MS) continue;
+    const message = `${jobs} jobs of "${tool}" are queued, the oldest for ${durationText(ms / 1_000)}.`;
+    findings.push(
+      known.has(tool)
+        ? warning('stuck jobs', message, 'Run more workers: --workers, --concurrency, or `worker`.')
+        : error(
+            'stuck jobs',
+            message,
+            `No living worker knows "${tool}": start one whose module exports it.`,
+          ),
+    );
+  }
+  return findings.length > 0 ? findings : [ok('stuck jobs', 'No job is stuck.')];
+}
+
+function checkPurge({ purgedSoon }: Queue): Finding {
+  const message = `${purgedSoon} ended jobs are purged within a day.`;
+  if (purgedSoon === 0) return ok('retention', message);
+  return warning(
+    'retention',
+    message,
+    'Read their results now, or start with a longer --retention-days.',
+  );
+}

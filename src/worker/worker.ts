@@ -57,6 +57,8 @@ export class Worker {
   readonly #unsubscribe: () => void;
   #dueTimer: NodeJS.Timeout | null = null;
   #claiming: Promise<void> | null = null;
+  /** Cancelled while a claim is on the way, which may bring them. */
+  readonly #cancelled = new Set<string>();
   #claimAgain = false;
   #isStopping = false;
 
@@ -74,6 +76,7 @@ export class Worker {
 
   /** Tell one run to stop, because its job was cancelled. */
   abort(id: string): void {
+    if (this.#claiming) this.#cancelled.add(id);
     this.#stopRun(this.#runs.get(id), 'lost');
   }
 
@@ -104,6 +107,7 @@ export class Worker {
 
   #claimed(): void {
     this.#claiming = null;
+    this.#cancelled.clear();
     if (this.#claimAgain) this.#wake();
   }
 
@@ -138,6 +142,7 @@ export class Worker {
     this.#runs.set(job.id, run);
     this.#watch.begun(job);
     run.done = this.#run(run);
+    if (this.#cancelled.has(job.id)) this.#stopRun(run, 'lost');
   }
 
   async #run({ job, stop }: Run): Promise<void> {

@@ -32,6 +32,8 @@ export class WorkerProcess {
   readonly #runs = new Map<string, { readonly id: string; readonly deadlineAt: number }>();
   /** Calls of the process that the store has not answered yet. */
   readonly #calls = new Set<Promise<void>>();
+  /** How many of them are claims. */
+  #claims = 0;
   #beat: NodeJS.Timeout | null = null;
   #tools: readonly string[] = [];
   #wasOrdered = false;
@@ -76,12 +78,16 @@ export class WorkerProcess {
 
   /** Stop the run of a cancelled job; the process is ended when the handler goes on. */
   abort(id: string): void {
-    const run = [...this.#runs].find(([, held]) => held.id === id);
-    if (!run) return;
+    // The answer to a claim may be on the way, with this job in it.
+    if (!this.#holds(id) && this.#claims === 0) return;
     this.#tell({ type: 'abort', id });
     setTimeout(() => {
-      if (this.#runs.has(run[0])) this.kill();
+      if (this.#holds(id)) this.kill();
     }, GRACE_MS + 1_000).unref();
+  }
+
+  #holds(id: string): boolean {
+    return [...this.#runs.values()].some((held) => held.id === id);
   }
 
   async stop(graceMs: number): Promise<void> {
@@ -130,6 +136,7 @@ export class WorkerProcess {
   }
 
   async #answer({ call, verb, args }: FromChild & { type: 'call' }): Promise<void> {
+    if (verb === 'claim') this.#claims += 1;
     try {
       if (!REMOTE.includes(verb)) throw new Error(`a worker may not call ${verb}`);
       const method = this.#options.store[verb] as (
@@ -142,6 +149,8 @@ export class WorkerProcess {
       const code = error instanceof JobError ? error.code : null;
       const message = error instanceof Error ? error.message : String(error);
       this.#tell({ type: 'refusal', call, code, message });
+    } finally {
+      if (verb === 'claim') this.#claims -= 1;
     }
   }
 

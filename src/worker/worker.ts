@@ -61,6 +61,8 @@ export class Worker {
   readonly #unsubscribe: () => void;
   #dueTimer: NodeJS.Timeout | null = null;
   #claiming: Promise<void> | null = null;
+  /** Cancelled while a claim is on the way, which may bring them. */
+  readonly #cancelled = new Set<string>();
   #claimAgain = false;
   #isStopping = false;
 
@@ -79,6 +81,7 @@ export class Worker {
 
   /** Tell one run to stop, because its job was cancelled. */
   abort(id: string): void {
+    if (this.#claiming) this.#cancelled.add(id);
     this.#stopRun(this.#runs.get(id), 'lost');
   }
 
@@ -109,6 +112,7 @@ export class Worker {
 
   #claimed(): void {
     this.#claiming = null;
+    this.#cancelled.clear();
     if (this.#claimAgain) this.#wake();
   }
 
@@ -150,6 +154,7 @@ export class Worker {
     this.#runs.set(job.id, run);
     this.#watch.begun(job);
     run.done = this.#run(run);
+    if (this.#cancelled.has(job.id)) this.#stopRun(run, 'lost');
   }
 
   async #run({ job, stop }: Run): Promise<void> {

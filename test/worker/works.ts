@@ -32,6 +32,11 @@ export interface Works {
   marks(key: string, what?: string): readonly jobs.Mark[];
 }
 
+interface WorksOptions extends Partial<Omit<SuperviseOptions, 'store'>> {
+  /** What the workers see of the store. */
+  readonly around?: (store: Store) => Store;
+}
+
 export function collectingLog(
   lines: { level: string; message: string; fields: Record<string, unknown> }[],
 ): Logger {
@@ -42,13 +47,16 @@ export function collectingLog(
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-export async function startWorks(t: Ending, given: Partial<SuperviseOptions> = {}): Promise<Works> {
+export async function startWorks(
+  t: Ending,
+  { around = (store) => store, ...given }: WorksOptions = {},
+): Promise<Works> {
   const folder = tempFolder(t);
   const store = await tempStore(t, { migrations: [jobs.PIECES] });
   const log: { level: string; message: string; fields: Record<string, unknown> }[] = [];
   const logger = collectingLog(log);
   const workers = supervise({
-    store,
+    store: around(store),
     jobs: new URL('../support/jobs.ts', import.meta.url),
     definitions,
     settings: { folder },

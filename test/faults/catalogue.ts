@@ -4,6 +4,7 @@ import { DISK } from './disk.ts';
 import type { Fault } from './fault.ts';
 import { HOSTILE } from './hostile.ts';
 import { KILLS } from './kills.ts';
+import { RIGHTS } from './rights.ts';
 import { SIMULATION } from './simulation.ts';
 import { STALLS } from './stalls.ts';
 import { UPKEEP } from './upkeep.ts';
@@ -19,6 +20,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...CALLERS,
     ...UPKEEP,
     ...HOSTILE,
+    ...RIGHTS,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 
@@ -31,7 +33,6 @@ export const NOT_DONE: Readonly<Record<string, { title: string; why: string }>> 
   F13: { title: 'partitions and half-open connections', why: 'not built' },
   F25: { title: 'timing', why: 'needs a machine of its own; not built' },
   F26: { title: 'a million guessed tokens', why: 'guessing in small numbers is part of F28' },
-  F27: { title: 'revocation during open streams', why: 'revocation is part of F28' },
   F36: {
     title: 'server-side request forgery',
     why: 'the product opens no connection that a caller names',

@@ -1,6 +1,5 @@
 /** Callers who lose answers, all want the same code, ask for too much, or ask too often. */
 import { tmpdir } from 'node:os';
-import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic } from '../../src/job/clock.ts';
@@ -287,73 +286,6 @@ async function cap(run: FaultRun, fleet: Fleet, client: Client): Promise<string>
   return fleet.history.entries.at(-1)?.why ?? 'accepted';
 }
 
-const POLLERS = 64;
-
-/** Everybody polls as fast as answers come, and does not look at the cadence. */
-async function pollStorm(run: FaultRun): Promise<Outcome> {
-  const { fleet, client } = await begin(run, 'works');
-  await fleet.start({ workers: 1 });
-  const job = await client.submitSurely('quick', { key: 'polled' }, 'polled');
-  await client.ended(job);
-  const enqueue = async (name: string): Promise<number[]> => {
-    const times: number[] = [];
-    for (let i = 0; i < 100; i += 1) {
-      const startedAt = performance.now();
-      await client.submitSurely('quick', { key: `${name}-${i}` }, `${name}-${i}`);
-      times.push(performance.now() - startedAt);
-      await pause(5);
-    }
-    return times;
-  };
-  const idle = await enqueue('idle');
-  const over = new AbortController();
-  const polls: number[] = [];
-  const lanes = Array.from({ length: POLLERS }, async () => {
-    while (!over.signal.aborted && polls.length < run.count)
-      polls.push(await pollOnce(fleet.url, client.caller.token, job));
-  });
-  const startedAt = monotonic();
-  const busy = await enqueue('busy');
-  await Promise.all(lanes);
-  over.abort();
-  const seconds = (monotonic() - startedAt) / 1_000;
-  const rest = await atRest(fleet);
-  const failed = polls.filter((ms) => ms < 0).length;
-  return {
-    runs: polls.length,
-    counted: {
-      'polls a second': Math.round(polls.length / seconds),
-      'poll p50 ms': percentile(polls, 0.5),
-      'poll p99 ms': percentile(polls, 0.99),
-      'enqueue idle p99 ms': percentile(idle, 0.99),
-      'enqueue stormed p99 ms': percentile(busy, 0.99),
-    },
-    violations: [...rest.violations, ...(failed > 0 ? [`${failed} polls were not answered`] : [])],
-  };
-}
-
-/** @returns milliseconds; -1 when it was not answered with 200 */
-function pollOnce(url: string, token: string, job: string): Promise<number> {
-  const startedAt = performance.now();
-  const headers = {
-    authorization: `Bearer ${token}`,
-    accept: 'application/json, text/event-stream',
-    'content-type': 'application/json',
-    'mcp-protocol-version': '2025-11-25',
-  };
-  const params = { name: 'get_job_status', arguments: { job_id: job } };
-  return new Promise((resolve) => {
-    const asked = httpRequest(url, { method: 'POST', headers }, (response) => {
-      response.resume();
-      response.once('end', () =>
-        resolve(response.statusCode === 200 ? performance.now() - startedAt : -1),
-      );
-    });
-    asked.on('error', () => resolve(-1));
-    asked.end(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params }));
-  });
-}
-
 export const CALLERS: Readonly<Record<string, Fault>> = {
   F16: {
     title:
@@ -387,13 +319,5 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     full: 3_000,
     quick: 300,
     run: flood,
-  },
-  F21: {
-    title: `${POLLERS} connections poll as fast as they can`,
-    bar: 'every poll answered; latencies as counted',
-    engines: ENGINES,
-    full: 10_000,
-    quick: 500,
-    run: pollStorm,
   },
 };

@@ -1,5 +1,6 @@
 /** Every fault by its name, and what of the list is not done here, and why. */
 import { CALLERS } from './callers.ts';
+import { CROWDS } from './crowds.ts';
 import { DISK } from './disk.ts';
 import type { Fault } from './fault.ts';
 import { HOSTILE } from './hostile.ts';
@@ -21,6 +22,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...UPKEEP,
     ...HOSTILE,
     ...RIGHTS,
+    ...CROWDS,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 

@@ -97,8 +97,7 @@ async function endOf(here: Scene, way: (typeof WAYS)[number], times: Times): Pro
     const wire = new Wire(url);
     wires.push(wire);
     const text = KINDS[kind]?.(url, token, job) ?? '';
-    const { ended } =
-      kind < WAITS_SILENTLY ? await wire.listen(text) : { ended: wire.ask(text) };
+    const { ended } = kind < WAITS_SILENTLY ? await wire.listen(text) : { ended: wire.ask(text) };
     closed.push(ended.then((told) => ({ told, at: monotonic(), kind })));
   }
   let early = 0;
@@ -120,7 +119,8 @@ async function endOf(here: Scene, way: (typeof WAYS)[number], times: Times): Pro
     Promise.all(closed.map((one, at) => one.then(() => open.delete(at)))),
     pause(CLOSED_MS + 3_000),
   ]);
-  for (const at of open) violations.push(`${way}: kind ${Math.floor(at / urls.length) % KINDS.length} stays open`);
+  for (const at of open)
+    violations.push(`${way}: kind ${Math.floor(at / urls.length) % KINDS.length} stays open`);
   const ended = await Promise.all(closed.filter((_, at) => !open.has(at)));
   for (const { told, at, kind } of ended) {
     times.closed.push(at - endedAt);

@@ -8,6 +8,7 @@ import { KILLS } from './kills.ts';
 import { RIGHTS } from './rights.ts';
 import { SIMULATION } from './simulation.ts';
 import { STALLS } from './stalls.ts';
+import { STARVING } from './starving.ts';
 import { UPKEEP } from './upkeep.ts';
 
 const numberOf = (name: string) => Number(name.slice(1));
@@ -23,6 +24,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...HOSTILE,
     ...RIGHTS,
     ...CROWDS,
+    ...STARVING,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 

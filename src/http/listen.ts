@@ -5,8 +5,8 @@ import type { AddressInfo, Socket } from 'node:net';
 
 /** A request whose headers and body have not come by then is cut off. */
 const REQUEST_MS = 12_000;
-/** A client that has not taken a whole answer by then is cut off. */
-const ANSWER_MS = 12_000;
+/** A client that has not taken a whole answer by then, or what is ready of a stream, is cut off. */
+export const ANSWER_MS = 12_000;
 /** Requests that may be under way on one connection; clients that wait for answers have one. */
 const PIPELINED_MAX = 16;
 /** A connection on which nothing moves, in either direction, is cut off. */

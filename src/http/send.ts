@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { ANSWER_MS } from './listen.ts';
 
 /** Headers that are added to those of the response. */
 type Extra = Readonly<Record<string, string>>;
@@ -54,12 +55,22 @@ async function stream(
       if (gone.aborted) break;
       begin();
       if (done) break;
-      if (!outgoing.write(value)) await once(outgoing, 'drain', { signal: gone });
+      if (!outgoing.write(value)) await drained(outgoing, gone);
     }
     outgoing.end();
   } catch (error) {
     if (!gone.aborted) throw error;
   } finally {
     gone.removeEventListener('abort', cancel);
+  }
+}
+
+/** Wait until the client has taken what is ready for it; one that does not in time is cut off. */
+async function drained(outgoing: ServerResponse, gone: AbortSignal): Promise<void> {
+  const late = setTimeout(() => outgoing.destroy(), ANSWER_MS).unref();
+  try {
+    await once(outgoing, 'drain', { signal: gone });
+  } finally {
+    clearTimeout(late);
   }
 }

@@ -7,7 +7,10 @@ import type { Logger } from '../job/log.ts';
 import type { Store } from '../store/store.ts';
 import { WorkerProcess } from './worker-process.ts';
 
-/** A worker that ended within this time of its start is restarted with a growing delay. */
+/**
+ * A worker that ended within this time of its start, without a job, is restarted with a growing
+ * delay. Where a job was at work, its attempts bound the deaths, and others need the worker.
+ */
 const QUICK_DEATH_MS = 10_000;
 const RESTART_MAX_MS = 5_000;
 
@@ -85,7 +88,8 @@ class Slot {
     await process.ended;
     this.process = null;
     if (this.#isStopping) return;
-    this.#quickDeaths = process.ageMs < QUICK_DEATH_MS ? this.#quickDeaths + 1 : 0;
+    const isQuick = process.ageMs < QUICK_DEATH_MS && !process.hasWorked;
+    this.#quickDeaths = isQuick ? this.#quickDeaths + 1 : 0;
     const delayMs = Math.min(RESTART_MAX_MS, 50 * 2 ** Math.max(0, this.#quickDeaths - 1));
     this.#options.log.warn({ pid: process.pid, delayMs }, 'a worker has ended; restarting it');
     this.#restart = setTimeout(() => this.#start(), delayMs);

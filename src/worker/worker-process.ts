@@ -38,6 +38,8 @@ export class WorkerProcess {
   #tools: readonly string[] = [];
   #wasOrdered = false;
   isReady = false;
+  /** Whether it was ever given a job. */
+  hasWorked = false;
   /** Whether it asked for jobs and got fewer than it can run. */
   isHungry = false;
 
@@ -161,7 +163,9 @@ export class WorkerProcess {
     for (const { id, lease, timeoutMs } of jobs) {
       this.#runs.set(lease ?? '', { id, deadlineAt: monotonic() + timeoutMs });
     }
-    if (jobs.length > 0) this.#onClaimed();
+    if (jobs.length === 0) return;
+    this.hasWorked = true;
+    this.#onClaimed();
   }
 
   async #sayAlive(): Promise<void> {

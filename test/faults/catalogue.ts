@@ -1,12 +1,15 @@
 /** Every fault by its name, and what of the list is not done here, and why. */
 import { CALLERS } from './callers.ts';
+import { CROWDS } from './crowds.ts';
 import { DISK } from './disk.ts';
 import type { Fault } from './fault.ts';
 import { HOSTILE } from './hostile.ts';
 import { KILLS } from './kills.ts';
 import { MACHINES } from './machines.ts';
+import { RIGHTS } from './rights.ts';
 import { SIMULATION } from './simulation.ts';
 import { STALLS } from './stalls.ts';
+import { STARVING } from './starving.ts';
 import { UPKEEP } from './upkeep.ts';
 
 const numberOf = (name: string) => Number(name.slice(1));
@@ -21,6 +24,9 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...UPKEEP,
     ...MACHINES,
     ...HOSTILE,
+    ...RIGHTS,
+    ...CROWDS,
+    ...STARVING,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 
@@ -31,7 +37,6 @@ export const NOT_DONE: Readonly<Record<string, { title: string; why: string }>> 
   },
   F25: { title: 'timing', why: 'needs a machine of its own; not built' },
   F26: { title: 'a million guessed tokens', why: 'guessing in small numbers is part of F28' },
-  F27: { title: 'revocation during open streams', why: 'revocation is part of F28' },
   F36: {
     title: 'server-side request forgery',
     why: 'the product opens no connection that a caller names',

@@ -52,11 +52,6 @@ async function strangers({ seed, count }: FaultRun): Promise<Outcome> {
 }
 
 export const HOSTILE: Readonly<Record<string, Fault>> = {
-  F22: tested(
-    'slow clients and huge bodies',
-    'slow ones are closed, others are served',
-    'hostile/slow.test.ts',
-  ),
   F23: {
     title: 'hostile input over every tool, method and route',
     bar: '0 crashes, hangs over 1 s, internal errors, echoes, changes',

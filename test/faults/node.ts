@@ -26,6 +26,8 @@ export interface NodeOptions {
   readonly concurrency?: number;
   readonly leaseMs?: number;
   readonly maxOutstanding?: number;
+  /** Requests of a token in a minute; default no limit. */
+  readonly rateLimit?: number;
   readonly logs?: boolean;
 }
 
@@ -87,8 +89,8 @@ const common = { settings: parts.settings, concurrency, leaseMs, log };
 
 async function start(): Promise<{ facts: object; stop: (graceMs: number) => Promise<void> }> {
   if (role === 'server') {
-    const { port = 0, maxOutstanding = 0 } = options;
-    const given = { ...parts, ...common, db: store, identify: tokens(store), rateLimit: 0 };
+    const { port = 0, maxOutstanding = 0, rateLimit = 0 } = options;
+    const given = { ...parts, ...common, db: store, identify: tokens(store), rateLimit };
     const serving = await serve({ ...given, port, workers, maxOutstanding });
     const { url, workerPids } = serving;
     return { facts: { url, pids: workerPids() }, stop: (graceMs) => serving.close({ graceMs }) };

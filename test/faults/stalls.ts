@@ -148,23 +148,6 @@ const staleSettles = (fleet: Fleet): number =>
       deed.op === 'settle' && value !== null && 'applied' in value && !value.applied,
   ).length;
 
-/** Handlers that block their loop for twice the lease. */
-async function blocked(run: FaultRun): Promise<Outcome> {
-  const here = await scene(run, 2);
-  await here.fleet.guest('inside', { concurrency: 1 });
-  const keys = Array.from({ length: run.count }, (_, n) => `b${run.seed}-${n}`);
-  await Promise.all(
-    keys.map((key) => here.client.submitSurely('drowsy', { key, ms: 2 * LEASE_MS }, key)),
-  );
-  const { violations, remains } = await atRest(here.fleet, {}, 120_000);
-  const runs = remains.jobs.reduce((sum, job) => sum + job.runs, 0);
-  return {
-    runs: run.count,
-    counted: { 'runs of handlers': runs, 'refused late writes': staleSettles(here.fleet) },
-    violations,
-  };
-}
-
 const TUNED_MS = 3_000;
 /** A sweep comes each second, and has to be heard of. */
 const SWEEP_MS = 1_500;
@@ -301,39 +284,6 @@ async function takeovers(run: FaultRun): Promise<Outcome> {
   return { runs, counted, violations };
 }
 
-const POISONS = ['exits', 'crashes', 'loops', 'eats'] as const;
-
-/** Jobs that end their process at each attempt, beside jobs that have done nothing wrong. */
-async function poisons(run: FaultRun): Promise<Outcome> {
-  const here = await scene(run, 2, LEASE_DEFAULT_MS);
-  const bad = Array.from(
-    { length: run.count },
-    (_, n) => `${POISONS[(run.seed + n) % POISONS.length]}-${run.seed}-${n}`,
-  );
-  const good = Array.from({ length: run.count * 5 }, (_, n) => `good-${run.seed}-${n}`);
-  const ids = await Promise.all(bad.map((key) => here.client.submitSurely('poison', { key }, key)));
-  await Promise.all(good.map((key) => here.client.submitSurely('quick', { key, ms: 5 }, key)));
-  const { remains, violations } = await atRest(here.fleet, {}, 60_000 + run.count * 8_000);
-  const byId = new Map(remains.jobs.map((job) => [job.id, job]));
-  const wrong = [
-    ...ids
-      .filter((id) => byId.get(id)?.status !== 'failed')
-      .map((id) => `${id} is ${byId.get(id)?.status}`),
-    ...remains.jobs
-      .filter(({ tool, status }) => tool === 'quick' && status !== 'completed')
-      .map(({ id, error }) => `${id} did nothing wrong and failed: ${error}`),
-  ];
-  const isUp = here.fleet.server.process.exitCode === null;
-  return {
-    runs: run.count,
-    counted: {
-      'other jobs': good.length,
-      'most runs of a poison': Math.max(...ids.map((id) => byId.get(id)?.runs ?? 0)),
-    },
-    violations: [...violations, ...wrong, ...(isUp ? [] : ['the server went with them'])],
-  };
-}
-
 /** How the wall clock is set; libfaketime reads it anew at each look. */
 const CLOCKS: Readonly<Record<string, string>> = {
   '1 s ahead': '+1',
@@ -408,14 +358,6 @@ async function clocks(run: FaultRun): Promise<Outcome> {
 }
 
 export const STALLS: Readonly<Record<string, Fault>> = {
-  F8: {
-    title: 'handlers that block their event loop for twice the lease',
-    bar: '0 double effects',
-    engines: ENGINES,
-    full: 20,
-    quick: 4,
-    run: blocked,
-  },
   F9: {
     title:
       'a worker, or all of its machine, sleeps (SIGSTOP) past its lease and wakes: claiming, in the handler, settling',
@@ -442,13 +384,5 @@ export const STALLS: Readonly<Record<string, Fault>> = {
     quick: 1,
     run: async (run) =>
       together([await takeovers(run), await withEnding((t) => rested({ ...run, t }))]),
-  },
-  F15: {
-    title: 'poison: jobs that exit, crash, loop for ever or eat memory at each attempt',
-    bar: 'they fail after their attempts; other jobs and the server are unharmed',
-    engines: ENGINES,
-    full: 8,
-    quick: 2,
-    run: poisons,
   },
 };

@@ -78,6 +78,30 @@ test(
   },
 );
 
+test('a streamed answer that is taken byte by byte is cut off', { timeout: 60_000 }, async (t) => {
+  const server = await served();
+  t.after(() => server.close());
+  const token = await server.token();
+  for (let i = 0; i < 100; i += 1)
+    await server.data(token, 'create_project', { name: `${'x'.repeat(250)}${i}` });
+  const one = { jsonrpc: '2.0', method: 'tools/call' };
+  const params = { name: 'list_projects', arguments: { limit: 100 } };
+  // More than all buffers between here and there hold.
+  const body = JSON.stringify(Array.from({ length: 100 }, (_, id) => ({ ...one, id, params })));
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  const accept = 'Accept: application/json, text/event-stream\r\n';
+  socket.write(`${HEAD(token)}${accept}Content-Length: ${body.length}\r\n\r\n${body}`);
+  socket.on('readable', () => {}).on('error', () => {});
+  const sips = setInterval(() => socket.read(1), 500);
+  await new Promise((resolve) => setTimeout(resolve, CUT_MS));
+  clearInterval(sips);
+  let last = '';
+  socket.on('data', (chunk) => (last = chunk.toString('latin1').slice(-100)));
+  socket.removeAllListeners('readable').resume();
+  await once(socket, 'close', { signal: AbortSignal.timeout(5_000) });
+  assert.doesNotMatch(last, /\r\n0\r\n\r\n$/, 'nobody waited for the rest to be taken');
+});
+
 test('a body of any size up to 64 MB is refused and not kept', async (t) => {
   const server = await served();
   t.after(() => server.close());

@@ -11,8 +11,7 @@ import {
   type McpServer,
 } from '@modelcontextprotocol/server';
 import { listenRequestIn, TaskStreams } from '../mcp/listen.ts';
-import type { Identity } from '../team/identify.ts';
-import { makeServer, type Call, type McpServerOptions } from './mcp-server.ts';
+import { CallAuth, makeServer, type Call, type McpServerOptions } from './mcp-server.ts';
 import { Sessions } from './sessions.ts';
 
 export interface McpAnswersOptions extends McpServerOptions {
@@ -33,7 +32,6 @@ export interface Asked {
 
 export class McpAnswers {
   readonly #options: McpAnswersOptions;
-  readonly #calls = new WeakMap<AuthInfo, Call>();
   readonly #handler: McpHttpHandler;
   readonly #streams: TaskStreams;
   readonly #sessions: Sessions | null;
@@ -50,13 +48,11 @@ export class McpAnswers {
   }
 
   #make(context: Pick<McpRequestContext, 'authInfo' | 'era'>): McpServer {
-    const serving = { calls: this.#calls, notify: this.#handler.notify };
-    return makeServer(context, serving, this.#options);
+    return makeServer(context, this.#handler.notify, this.#options);
   }
 
   async answer({ request, body, parsed, call }: Asked): Promise<Response> {
-    const authInfo = authInfoOf(call.who);
-    this.#calls.set(authInfo, call);
+    const authInfo = new CallAuth(call);
     const isPost = request.method === 'POST';
     if (this.#sessions !== null) {
       const isOld = parsed === null ? !isPost : await isLegacyRequest(request, parsed.value);
@@ -75,11 +71,6 @@ export class McpAnswers {
     this.#streams.close();
     await Promise.all([this.#handler.close(), this.#sessions?.close()]);
   }
-}
-
-/** What tools of the application see as `ctx.http.authInfo`. The token itself goes no further. */
-function authInfoOf({ team, owner, abilities }: Identity): AuthInfo {
-  return { token: '', clientId: owner, scopes: [...abilities], extra: { team, owner } };
 }
 
 function withBody(request: Request, body: string): Request {

@@ -87,11 +87,13 @@ function webRequest(
   signal: AbortSignal,
 ): Request {
   try {
-    return new Request(publicUrl + url, {
+    const request = new Request(publicUrl + url, {
       method,
       headers: headers as Record<string, string>,
-      signal,
     });
+    // Given to the constructor it is followed through weak references, which keep everything that
+    // a request has made until the next full collection of garbage.
+    return Object.defineProperty(request, 'signal', { value: signal });
   } catch (cause) {
     // TRACE, or a header that is no text.
     throw methodNotAllowed(cause);

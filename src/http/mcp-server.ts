@@ -25,6 +25,32 @@ export interface Call {
   retryAfter?: number;
 }
 
+/**
+ * What tools of the application see as `ctx.http.authInfo`, and the call with it: the SDK hands this
+ * on as it is, in both eras, to the factory and to every handler. The token itself goes no further.
+ */
+export class CallAuth implements AuthInfo {
+  readonly token = '';
+  readonly clientId: string;
+  readonly scopes: string[];
+  readonly extra: Record<string, unknown>;
+  // Not a weak map from one to the other: what lies in one survives until the next full collection
+  // of garbage, and so would everything that a request has made.
+  readonly #call: Call;
+
+  constructor(call: Call) {
+    const { team, owner, abilities } = call.who;
+    this.clientId = owner;
+    this.scopes = [...abilities];
+    this.extra = { team, owner };
+    this.#call = call;
+  }
+
+  static callIn(authInfo: AuthInfo | undefined): Call | null {
+    return authInfo !== undefined && #call in authInfo ? authInfo.#call : null;
+  }
+}
+
 export interface McpServerOptions {
   readonly queue: QueueContext;
   readonly viewing: Viewing;
@@ -44,23 +70,16 @@ const INSTRUCTIONS =
 
 const CAPABILITIES = { tools: { listChanged: false }, resources: { listChanged: false } };
 
-export interface Serving {
-  readonly notify: ServerNotifier;
-  /** The SDK hands the `AuthInfo` on as it is, in both eras, to the factory and to every handler. */
-  readonly calls: WeakMap<AuthInfo, Call>;
-}
-
 /** For a request over HTTP, or a session of them. */
 export function makeServer(
   { authInfo, era }: Pick<McpRequestContext, 'authInfo' | 'era'>,
-  { calls, notify }: Serving,
+  notify: ServerNotifier,
   options: McpServerOptions,
 ): McpServer {
-  const first = authInfo && calls.get(authInfo);
-  if (first === undefined) throw new Error('An MCP request reached the factory past the gate.');
+  const first = CallAuth.callIn(authInfo);
+  if (first === null) throw new Error('An MCP request reached the factory past the gate.');
   // Within a session every request is a call of its own.
-  const callOf = ({ http }: ServerContext): Call =>
-    (http?.authInfo && calls.get(http.authInfo)) ?? first;
+  const callOf = ({ http }: ServerContext): Call => CallAuth.callIn(http?.authInfo) ?? first;
   return serverFor({ era, first, callOf, caller: callOf, notify }, options);
 }
 

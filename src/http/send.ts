@@ -36,9 +36,10 @@ export async function sendResponse(
     await stream(body, outgoing, { begin, gone });
     return;
   }
-  const bytes = Buffer.from(body === null ? '' : await response.text());
-  outgoing.writeHead(status, { ...headers(), 'content-length': bytes.length });
-  outgoing.end(bytes);
+  const text = body === null ? '' : await response.text();
+  outgoing.writeHead(status, { ...headers(), 'content-length': Buffer.byteLength(text) });
+  // As text it leaves in one piece with the headers.
+  outgoing.end(text);
 }
 
 async function stream(

@@ -72,9 +72,14 @@ interface Sent {
   readonly wantsTask: boolean;
 }
 
+/** A call that is under way. */
+interface Passing extends Sent {
+  /** Makes what is put in the place of the answer. */
+  replace?: () => object;
+}
+
 // The SDK copies the context on its way to a tool, but not the signal in it.
-const sent = new WeakMap<AbortSignal, Sent>();
-const replacements = new WeakMap<AbortSignal, () => object>();
+const passing = new Map<AbortSignal, Passing>();
 
 /**
  * Let the tools that `isOurs` names receive arguments of every shape, and put something else in the
@@ -89,10 +94,17 @@ export function takeToolCalls(server: Server, isOurs: (tool: unknown) => boolean
     const { signal } = context.mcpReq;
     const given: unknown = params['arguments'];
     const args = given === undefined ? {} : given;
-    sent.set(signal, { args, wantsTask: isObject(params['task']) });
-    const proper = isObject(args) ? request : { ...request, params: { ...params, arguments: {} } };
-    const answer = await inner(proper, context);
-    return (replacements.get(signal)?.() as typeof answer | undefined) ?? answer;
+    const call: Passing = { args, wantsTask: isObject(params['task']) };
+    passing.set(signal, call);
+    try {
+      const proper = isObject(args)
+        ? request
+        : { ...request, params: { ...params, arguments: {} } };
+      const answer = await inner(proper, context);
+      return (call.replace?.() as typeof answer | undefined) ?? answer;
+    } finally {
+      passing.delete(signal);
+    }
   });
 }
 
@@ -178,7 +190,7 @@ export function filterInitialize(server: Server, keep: (result: object) => objec
 
 /** What was sent; null where the seam is missing. */
 export function sentTo({ mcpReq: { signal } }: ServerContext): Sent | null {
-  return sent.get(signal) ?? null;
+  return passing.get(signal) ?? null;
 }
 
 /**
@@ -187,7 +199,8 @@ export function sentTo({ mcpReq: { signal } }: ServerContext): Sent | null {
  * @param make gives the result, or throws the JSON-RPC error
  */
 export function replaceAnswer({ mcpReq: { signal } }: ServerContext, make: () => object): void {
-  replacements.set(signal, make);
+  const call = passing.get(signal);
+  if (call) call.replace = make;
 }
 
 function isObject(value: unknown): boolean {

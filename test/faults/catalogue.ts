@@ -4,6 +4,7 @@ import { DISK } from './disk.ts';
 import type { Fault } from './fault.ts';
 import { HOSTILE } from './hostile.ts';
 import { KILLS } from './kills.ts';
+import { RACES } from './races.ts';
 import { SIMULATION } from './simulation.ts';
 import { STALLS } from './stalls.ts';
 import { UPKEEP } from './upkeep.ts';
@@ -19,6 +20,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...CALLERS,
     ...UPKEEP,
     ...HOSTILE,
+    ...RACES,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 

@@ -2,7 +2,7 @@
  * `npm run faults`: does to the product what could happen to it, and looks whether a promise broke.
  *
  *   npm run faults                       what is left to do with this source, for an hour
- *   npm run faults -- F9 F14             these, once more if they are done
+ *   npm run faults -- F9 F14             these, once more if they are done (not with --rest)
  *   npm run faults -- --engine postgres --quick --seed 7 --count 20 --minutes 5 --json
  *   npm run faults -- report             write docs/reliability.md from the last results
  *   npm run faults -- report a.json      the same, with results of another machine
@@ -38,6 +38,8 @@ const { values, positionals } = parseArgs({
   options: {
     engine: { type: 'string' },
     quick: { type: 'boolean', default: false },
+    /** Of the named faults only what is left. */
+    rest: { type: 'boolean', default: false },
     seed: { type: 'string' },
     count: { type: 'string' },
     minutes: { type: 'string' },
@@ -95,7 +97,7 @@ class Rest {
     const { full, quick } = kind.fault;
     const done = before ? countOf(before) : 0;
     const wanted = numberOf('count') ?? (values.quick ? quick : full);
-    const isMore = isNamed && done >= wanted;
+    const isMore = isNamed && !values.rest && done >= wanted;
     const isFresh = ['seed', 'count'].some((name) => name in values) || values.quick || isMore;
     this.#done = isFresh ? 0 : done;
     this.#end = wanted;

@@ -73,7 +73,7 @@ interface Phase {
   /** Comes to the moment in which the job is to be cancelled. */
   readonly reach: (scene: Scene, job: Cancelled) => Promise<unknown>;
   /** Done once, when all have come to it. */
-  readonly then?: (scene: Scene) => Promise<void>;
+  readonly lastly?: (scene: Scene) => Promise<void>;
 }
 
 const quickly = { everyMs: 1, ms: 20_000 };
@@ -116,7 +116,7 @@ const PHASES: Readonly<Record<string, Phase>> = {
   'handed back': {
     tool: 'gated',
     reach: (scene, job) => until('it began', () => marked(scene, job, 'began'), quickly),
-    async then({ worker }) {
+    async lastly({ worker }) {
       worker?.kill('SIGTERM');
       await worker?.ended;
     },
@@ -141,12 +141,12 @@ async function cancelIn(scene: Scene, name: string, round: string): Promise<void
     keys.map(async (key) => {
       const job = { key, id: await scene.client.submitSurely(phase.tool, { key }, key) };
       await phase.reach(scene, job);
-      if (!phase.then) await cancel(job);
+      if (!phase.lastly) await cancel(job);
       return job;
     }),
   );
-  if (!phase.then) return;
-  await phase.then(scene);
+  if (!phase.lastly) return;
+  await phase.lastly(scene);
   await Promise.all(jobs.map(cancel));
 }
 

@@ -196,10 +196,16 @@ async function runAll(): Promise<void> {
   const leftMs = () =>
     (numberOf('minutes') ?? LIMIT_MINUTES) * 60_000 - performance.now() + startedAt;
   const before = read().filter((one) => one.source === source);
-  let open = kinds().map((kind) => {
-    const isSame = (one: Result) => one.fault === kind.name && one.engine === kind.engine;
-    return { kind, rest: new Rest(kind, before.find(isSame)) };
-  });
+  const doneOf = ({ name, engine }: Kind): Result | undefined =>
+    before.find((one) => one.fault === name && one.engine === engine);
+  const share = (kind: Kind): number => {
+    const done = doneOf(kind);
+    return done ? countOf(done) / kind.fault.full : 0;
+  };
+  // What is least done comes first, so that whoever starts this often sees something of all.
+  let open = kinds()
+    .toSorted((a, b) => share(a) - share(b))
+    .map((kind) => ({ kind, rest: new Rest(kind, doneOf(kind)) }));
   let failed = 0;
   while (open.length > 0) {
     const going: typeof open = [];

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { FAULTS, NOT_DONE } from '../test/faults/catalogue.ts';
 import { INVARIANTS } from '../test/faults/checker.ts';
-import { read, root, type Result } from './faults-results.ts';
+import { countOf, isFull, latest, read, root, type Result } from './faults-results.ts';
 
 const numberOf = (name: string) => Number(name.slice(1));
 
@@ -18,13 +18,16 @@ what stands in the database.
 \`npm test\` runs a short part of it. The long part is
 
 \`\`\`sh
-npm run faults                 # everything, at most an hour; goes on where it was stopped
-npm run faults -- F9           # one fault; --engine, --count, --seed and --quick narrow it
+npm run faults                 # everything, for an hour; started again, it goes on where it stopped
+npm run faults -- F9           # one fault; --engine, --count, --seed, --minutes and --quick narrow it
 npm run faults -- teeth        # plant bugs in a copy of the source, and look whether they are found
 \`\`\`
 
-Every run has a seed, and \`--seed\` repeats it. This page is written from the last results by
-\`npm run faults -- report\`.
+Every run prints its seed. In the tables \`7 +20\` means seed 7 done 20 times; \`--seed 7 --count 20\`
+repeats it. What the processes of a fault do between two signals is up to the machine, so a repeated
+run does the same things at the same points, not in the same microsecond; the simulation (F19) repeats
+to the letter. The source is a digest of \`src/\` and \`test/faults/\`. This page is written from the
+last results by \`npm run faults -- report\`; results of another machine are named after it.
 `;
 
 function promises(): string {
@@ -36,14 +39,28 @@ function rowsOf(name: string, results: readonly Result[]): string[] {
   const fault = FAULTS.get(name);
   if (!fault) return [];
   return fault.engines.map((engine) => {
-    const result = results.find((one) => one.fault === name && one.engine === engine);
-    if (!result || result.missing !== null || result.runs === 0) {
-      return `| ${name} | ${engine} | **not run** | | ${result?.missing ?? ''} | | |`;
+    const head = `| ${name} | ${engine} |`;
+    const result = latest(results, name, engine);
+    if (!result) {
+      const why = results.find((one) => one.fault === name && one.engine === engine)?.missing ?? '';
+      return `${head} **not run** | | ${why} | | | |`;
     }
-    const { runs, violations, counted, seed, date } = result;
+    const { runs, violations, counted, source, date } = result;
     const facts = Object.entries(counted).map(([what, value]) => `${what}: ${value}`);
-    return `| ${name} | ${engine} | ${runs} | ${violations.length} | ${facts.join('; ')} | ${seed} | ${date} |`;
+    const done = isFull(result) ? '' : ` (${countOf(result)} of ${fault.full})`;
+    return `${head} ${runs}${done} | ${violations.length} | ${facts.join('; ')} | ${seedsOf(result)} | ${source} | ${date.slice(0, 10)} |`;
   });
+}
+
+/** Pieces whose seeds go on where the last ended are told as one. */
+function seedsOf({ pieces }: Result): string {
+  const spans: { seed: number; count: number }[] = [];
+  for (const { seed, count } of pieces.toSorted((a, b) => a.seed - b.seed)) {
+    const last = spans.at(-1);
+    if (last && last.seed + last.count === seed) last.count += count;
+    else spans.push({ seed, count });
+  }
+  return spans.map(({ seed, count }) => `${seed} +${count}`).join(', ');
 }
 
 export async function writeReport(): Promise<void> {
@@ -51,6 +68,9 @@ export async function writeReport(): Promise<void> {
   const names = [...FAULTS.keys()];
   const faults = names.map(
     (name) => `| ${name} | ${FAULTS.get(name)?.title} | ${FAULTS.get(name)?.bar} |`,
+  );
+  const shorter = [...FAULTS].flatMap(([name, { short, full }]) =>
+    short === undefined ? [] : [`| ${name} | ${full} | ${short} |`],
   );
   const left = Object.entries(NOT_DONE)
     .sort(([a], [b]) => numberOf(a) - numberOf(b))
@@ -62,10 +82,12 @@ export async function writeReport(): Promise<void> {
     ['| | fault | what has to hold |', '| --- | --- | --- |', ...faults].join('\n'),
     '## Last results',
     [
-      '| | store | runs | violations | counted | seed | date |',
-      '| --- | --- | --- | --- | --- | --- | --- |',
+      '| | store | runs | violations | counted | seeds | source | date |',
+      '| --- | --- | --- | --- | --- | --- | --- | --- |',
       ...names.flatMap((name) => rowsOf(name, results)),
     ].join('\n'),
+    '## What is shorter than it should be',
+    ['| | long part | why |', '| --- | --- | --- |', ...shorter].join('\n'),
     '## What is not run here',
     ['| | fault | why |', '| --- | --- | --- |', ...left].join('\n'),
   ].join('\n\n');

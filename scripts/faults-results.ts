@@ -1,19 +1,25 @@
-/** Results of fault runs, kept between them: the last of each fault and engine, and the last full one. */
+/**
+ * Results of fault runs, kept between them in build/faults.json: one entry for each fault, engine
+ * and state of the source. What is done again with the same source and other seeds is added to it.
+ */
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { FAULTS } from '../test/faults/catalogue.ts';
 import type { Outcome } from '../test/faults/fault.ts';
+import { together } from '../test/faults/sums.ts';
 
 export interface Result extends Outcome {
   readonly fault: string;
   readonly engine: string;
-  readonly seed: number;
-  readonly isFull: boolean;
+  /** What it was made of: `--seed` and `--count` repeat each. */
+  readonly pieces: readonly { readonly seed: number; readonly count: number }[];
   /** Why it was not run, or null. */
   readonly missing: string | null;
   /** Names the source that it was run with. */
   readonly source: string;
+  /** When the last piece ended, UTC. */
   readonly date: string;
   readonly ms: number;
 }
@@ -21,22 +27,63 @@ export interface Result extends Outcome {
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const FILE = join(root, 'build/faults.json');
 
-export function read(): Result[] {
-  return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as Result[]) : [];
+export function read(path = FILE): Result[] {
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Result[]) : [];
 }
 
-/** Keep a result; a short run does not take the place of a full one, but when it found something. */
+export const countOf = ({ pieces }: Pick<Result, 'pieces'>): number =>
+  pieces.reduce((sum, { count }) => sum + count, 0);
+
+export const isFull = (result: Result): boolean =>
+  countOf(result) >= (FAULTS.get(result.fault)?.full ?? Infinity);
+
+const isSame = (a: Result) => (b: Result) =>
+  a.fault === b.fault && a.engine === b.engine && a.source === b.source;
+
+/** Keep a result, added to what the same source has already shown. */
 export function keep(result: Result): void {
   const all = read();
-  const isSame = (one: Result) => one.fault === result.fault && one.engine === result.engine;
-  const before = all.find(isSame);
-  if (before?.isFull && !result.isFull && result.violations.length === 0) return;
+  const before = all.find(isSame(result));
+  write([...all.filter((one) => one !== before), before ? added(before, result) : result]);
+}
+
+function added(before: Result, result: Result): Result {
+  if (result.missing !== null) return before;
+  return {
+    ...result,
+    ...together([before, result]),
+    pieces: [...before.pieces, ...result.pieces],
+    ms: before.ms + result.ms,
+  };
+}
+
+/** Take over results of other machines; of the same source, those of the later date. */
+export function merge(paths: readonly string[]): void {
+  const all = [...paths.flatMap((path) => read(path)), ...read()].toSorted(byDate);
+  write(all.filter((one, index) => !all.slice(index + 1).some(isSame(one))));
+}
+
+const byDate = (a: Result, b: Result): number => a.date.localeCompare(b.date);
+
+/**
+ * The result that speaks for a fault: the newest whole one, else the one that went furthest; but one
+ * that found something is hidden only by a later whole one that found nothing.
+ */
+export function latest(results: readonly Result[], fault: string, engine: string): Result | null {
+  const ours = results
+    .filter((one) => one.fault === fault && one.engine === engine && one.missing === null)
+    .toSorted(byDate);
+  const whole = ours.findLastIndex(isFull);
+  const later = ours.slice(whole + 1);
+  const broken = later.findLast(({ violations }) => violations.length > 0);
+  if (broken) return broken;
+  return ours[whole] ?? later.toSorted((a, b) => countOf(a) - countOf(b)).at(-1) ?? null;
+}
+
+function write(results: readonly Result[]): void {
   mkdirSync(join(root, 'build'), { recursive: true });
   // Never half a file, whenever we are stopped.
-  writeFileSync(
-    `${FILE}.new`,
-    JSON.stringify([...all.filter((one) => !isSame(one)), result], null, 1),
-  );
+  writeFileSync(`${FILE}.new`, JSON.stringify(results, null, 1));
   renameSync(`${FILE}.new`, FILE);
 }
 

@@ -1,14 +1,16 @@
 /**
  * `npm run faults`: does to the product what could happen to it, and looks whether a promise broke.
  *
- *   npm run faults                       everything that was not yet done with this source, at most an hour
- *   npm run faults -- F9 F14             these, whether they were done or not
- *   npm run faults -- --engine postgres --quick --seed 7 --count 20 --json
+ *   npm run faults                       what is left to do with this source, for an hour
+ *   npm run faults -- F9 F14             these, once more if they are done (not with --rest)
+ *   npm run faults -- --engine postgres --quick --seed 7 --count 20 --minutes 5 --json
  *   npm run faults -- report             write docs/reliability.md from the last results
+ *   npm run faults -- report a.json      the same, with results of another machine
  *   npm run faults -- teeth [name]       plant each bug of test/faults/teeth, and look whether it is found
  *
- * Results are kept in build/faults.json. A fault runs in a process of its own, which is ended when it
- * hangs. The exit code is 1 when something was found.
+ * Results are kept in build/faults.json, where pieces with other seeds add up; what is repeated with
+ * --seed is not kept. A fault runs in a process of its own, which is ended when it hangs. The exit code
+ * is 1 when something was found.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,13 +20,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { FAULTS } from '../test/faults/catalogue.ts';
-import { withEnding, type Outcome } from '../test/faults/fault.ts';
+import { withEnding, type Fault, type Outcome } from '../test/faults/fault.ts';
 import { ENGINES, stopServer, type Engine } from '../test/faults/place.ts';
-import { keep, read, sourceDigest, type Result } from './faults-results.ts';
+import { countOf, keep, merge, read, root, sourceDigest, type Result } from './faults-results.ts';
 import { writeReport } from './faults-report.ts';
 import { tryTeeth } from './faults-teeth.ts';
 
-const LIMIT_MS = 60 * 60_000;
+// A fault starts hundreds of processes, each of which would compile the same source.
+process.env['NODE_COMPILE_CACHE'] ??= join(root, 'build/compile-cache');
+
+const LIMIT_MINUTES = 60;
 /** A fault that takes longer hangs. */
 const FAULT_MS = 15 * 60_000;
 
@@ -33,8 +38,11 @@ const { values, positionals } = parseArgs({
   options: {
     engine: { type: 'string' },
     quick: { type: 'boolean', default: false },
+    /** Of the named faults only what is left. */
+    rest: { type: 'boolean', default: false },
     seed: { type: 'string' },
     count: { type: 'string' },
+    minutes: { type: 'string' },
     json: { type: 'boolean', default: false },
     /** One fault, in this process; its outcome is the last line. */
     inside: { type: 'boolean', default: false },
@@ -43,15 +51,20 @@ const { values, positionals } = parseArgs({
 
 const say = (text: string): void => void writeSync(1, `${text}\n`);
 
-interface Task {
+interface Kind {
   readonly name: string;
   readonly engine: Engine;
-  readonly seed: number;
-  readonly count: number;
-  readonly isFull: boolean;
+  readonly fault: Fault;
 }
 
-function tasks(): Task[] {
+interface Task extends Kind {
+  readonly seed: number;
+  readonly count: number;
+}
+
+const isNamed = positionals.length > 0;
+
+function kinds(): Kind[] {
   const unknown = positionals.filter((name) => !FAULTS.has(name));
   if (unknown.length > 0)
     throw new Error(
@@ -62,18 +75,56 @@ function tasks(): Task[] {
   );
   if (engines.length === 0)
     throw new Error(`--engine is ${values.engine}; it must be sqlite or postgres.`);
-  const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(values.seed);
   return [...FAULTS]
-    .filter(([name]) => positionals.length === 0 || positionals.includes(name))
+    .filter(([name]) => !isNamed || positionals.includes(name))
     .flatMap(([name, fault]) =>
       fault.engines
         .filter((engine) => engines.includes(engine))
-        .map((engine) => {
-          const usual = values.quick ? fault.quick : fault.full;
-          const count = values.count === undefined ? usual : Number(values.count);
-          return { name, engine, seed, count, isFull: count >= fault.full };
-        }),
+        .map((engine) => ({ name, engine, fault })),
     );
+}
+
+/** What is still to be done of a fault with this source: seeds go on where the last ones ended. */
+class Rest {
+  readonly #kind: Kind;
+  readonly #seed: number;
+  readonly #end: number;
+  #done: number;
+  #msEach = 0;
+
+  constructor(kind: Kind, before: Result | undefined) {
+    this.#kind = kind;
+    const { full, quick } = kind.fault;
+    const done = before ? countOf(before) : 0;
+    const wanted = numberOf('count') ?? (values.quick ? quick : full);
+    const isMore = isNamed && !values.rest && done >= wanted;
+    const isFresh = ['seed', 'count'].some((name) => name in values) || values.quick || isMore;
+    this.#done = isFresh ? 0 : done;
+    this.#end = wanted;
+    const random = Math.floor(Math.random() * 1e9);
+    this.#seed = numberOf('seed') ?? (isFresh ? random : (before?.pieces[0]?.seed ?? random));
+    if (before && done > 0) this.#msEach = before.ms / done;
+  }
+
+  /** @returns null when nothing is left, or nothing that fits into the time */
+  next(leftMs: number): Task | null {
+    const left = Math.min(this.#end - this.#done, this.#kind.fault.piece ?? Infinity);
+    const fitting = this.#msEach > 0 ? Math.floor(leftMs / this.#msEach) : left;
+    const count = this.#kind.fault.piece ? Math.min(left, fitting) : fitting < left ? 0 : left;
+    return count > 0 ? { ...this.#kind, seed: this.#seed + this.#done, count } : null;
+  }
+
+  ended({ count }: Task, ms: number): void {
+    this.#done += count;
+    this.#msEach = ms / count;
+  }
+}
+
+function numberOf(name: 'seed' | 'count' | 'minutes'): number | undefined {
+  const given = values[name];
+  if (given === undefined) return undefined;
+  if (!/^\d+$/.test(given)) throw new Error(`--${name} is ${given}; it must be a whole number.`);
+  return Number(given);
 }
 
 /** In a process of its own, whose files vanish with it. */
@@ -113,11 +164,12 @@ async function outcomeOf({ name, engine, seed, count }: Task): Promise<Outcome> 
 
 /** The one task that this process was started for. */
 async function inside(): Promise<void> {
-  const [task] = tasks();
-  const fault = FAULTS.get(task?.name ?? '');
-  if (!task || !fault) throw new Error('There is nothing to do.');
+  const [kind] = kinds();
+  const [seed, count] = [numberOf('seed'), numberOf('count')];
+  if (!kind || seed === undefined || !count) throw new Error('There is nothing to do.');
   try {
-    const outcome = await withEnding((t) => fault.run({ ...task, t }));
+    const { engine, fault } = kind;
+    const outcome = await withEnding((t) => fault.run({ t, engine, seed, count }));
     say(JSON.stringify(outcome));
   } finally {
     await stopServer();
@@ -127,65 +179,77 @@ async function inside(): Promise<void> {
 
 function tell(result: Result): void {
   if (values.json) return say(JSON.stringify(result));
-  const { fault, engine, runs, violations, seed, ms, counted, missing } = result;
+  const { fault, engine, runs, violations, pieces, ms, counted, missing } = result;
   const head = `${fault.padEnd(4)}${engine.padEnd(9)}`;
   if (missing) return say(`${head}NOT RUN: ${missing}`);
   const facts = Object.entries(counted).map(([what, value]) => `${what} ${value}`);
   say(
-    `${head}${runs} runs, ${violations.length} violations, ${Math.round(ms / 1_000)} s, seed ${seed}: ${facts.join(', ')}`,
+    `${head}${runs} runs, ${violations.length} violations, ${Math.round(ms / 1_000)} s, seed ${pieces[0]?.seed}: ${facts.join(', ')}`,
   );
   for (const violation of violations.slice(0, 20)) say(`      ${violation}`);
 }
 
+/** A piece of each in turn, so that an hour has seen something of all. */
 async function runAll(): Promise<void> {
   const source = sourceDigest();
-  const before = read();
-  const isDone = ({ name, engine }: Task) =>
-    positionals.length === 0 &&
-    values.count === undefined &&
-    before.some(
-      (one) =>
-        one.fault === name &&
-        one.engine === engine &&
-        one.source === source &&
-        one.isFull &&
-        one.violations.length === 0,
-    );
   const startedAt = performance.now();
+  const leftMs = () =>
+    (numberOf('minutes') ?? LIMIT_MINUTES) * 60_000 - performance.now() + startedAt;
+  const before = read().filter((one) => one.source === source);
+  const doneOf = ({ name, engine }: Kind): Result | undefined =>
+    before.find((one) => one.fault === name && one.engine === engine);
+  const share = (kind: Kind): number => {
+    const done = doneOf(kind);
+    return done ? countOf(done) / kind.fault.full : 0;
+  };
+  // What is least done comes first, so that whoever starts this often sees something of all.
+  let open = kinds()
+    .toSorted((a, b) => share(a) - share(b))
+    .map((kind) => ({ kind, rest: new Rest(kind, doneOf(kind)) }));
   let failed = 0;
-  for (const task of tasks()) {
-    if (!values.quick && isDone(task)) continue;
-    if (performance.now() - startedAt > LIMIT_MS) {
-      say('The hour is over; start it again for the rest.');
-      break;
+  while (open.length > 0) {
+    const going: typeof open = [];
+    for (const one of open) {
+      const task = leftMs() > 0 ? one.rest.next(leftMs()) : null;
+      if (!task) continue;
+      const result = await resultOf(task, source);
+      one.rest.ended(task, result.ms);
+      failed += result.violations.length > 0 ? 1 : 0;
+      if (result.missing === null && result.violations.length === 0) going.push(one);
     }
-    const missing = FAULTS.get(task.name)?.missing?.() ?? null;
-    const began = performance.now();
-    const outcome =
-      missing === null ? await outcomeOf(task) : { runs: 0, counted: {}, violations: [] };
-    const { name: fault, engine, seed, isFull } = task;
-    const result: Result = {
-      fault,
-      engine,
-      seed,
-      isFull,
-      missing,
-      source,
-      ...outcome,
-      date: new Date().toISOString().slice(0, 10),
-      ms: performance.now() - began,
-    };
-    tell(result);
-    keep(result);
-    failed += result.violations.length > 0 ? 1 : 0;
+    open = going;
   }
+  if (leftMs() <= 0) say('The time is over; start it again for the rest.');
   process.exitCode = failed > 0 ? 1 : 0;
+}
+
+async function resultOf(task: Task, source: string): Promise<Result> {
+  const { name: fault, engine, seed, count } = task;
+  const missing = task.fault.missing?.() ?? null;
+  const began = performance.now();
+  const outcome =
+    missing === null ? await outcomeOf(task) : { runs: 0, counted: {}, violations: [] };
+  const result: Result = {
+    fault,
+    engine,
+    pieces: missing === null ? [{ seed, count }] : [],
+    missing,
+    source,
+    ...outcome,
+    date: new Date().toISOString(),
+    ms: performance.now() - began,
+  };
+  tell(result);
+  if (values.seed === undefined) keep(result);
+  return result;
 }
 
 const [first, ...rest] = positionals;
 if (values.inside) await inside();
-else if (first === 'report') await writeReport();
-else if (first === 'teeth') process.exitCode = (await tryTeeth(rest, say)) ? 0 : 1;
+else if (first === 'report') {
+  merge(rest);
+  await writeReport();
+} else if (first === 'teeth') process.exitCode = (await tryTeeth(rest, say)) ? 0 : 1;
 else {
   await runAll();
   if (positionals.length === 0 && !values.quick && !values.json) await writeReport();

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic } from '../../src/job/clock.ts';
-import { atRest, percentile, type Fault, type FaultRun, type Outcome } from './fault.ts';
+import { atRest, inLanes, percentile, type Fault, type FaultRun, type Outcome } from './fault.ts';
 import { batchOf, Fleet, kill, type Client } from './fleet.ts';
 import { ENGINES, place, queryDatabase, queryFile, type Caller } from './place.ts';
 import { Seeded } from './random.ts';
@@ -65,19 +65,15 @@ async function lostAnswers(run: FaultRun): Promise<Outcome> {
   const url = new URL(fleet.url);
   const violations: string[] = [];
   let conflicts = 0;
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let i = next++; i < run.count; i = next++) {
-      const key = `lost-${run.seed}-${i}`;
-      const args = { key };
-      const text = submission(client.caller, url, { ...args, idempotency_key: key });
-      await cutAfter(url, text, (run.seed + i) % 1_000);
-      await client.submitSurely('quick', args, key);
-      await client.submitSurely('quick', args, key);
-      if ((await client.submit('quick', { key, ms: 1 }, key)) === null) conflicts += 1;
-    }
-  };
-  await Promise.all([lane(), lane(), lane(), lane()]);
+  await inLanes(4, run.count, async (i) => {
+    const key = `lost-${run.seed}-${i}`;
+    const args = { key };
+    const text = submission(client.caller, url, { ...args, idempotency_key: key });
+    await cutAfter(url, text, (run.seed + i) % 1_000);
+    await client.submitSurely('quick', args, key);
+    await client.submitSurely('quick', args, key);
+    if ((await client.submit('quick', { key, ms: 1 }, key)) === null) conflicts += 1;
+  });
   if (conflicts !== run.count)
     violations.push(`${run.count - conflicts} other calls were accepted under a used key`);
   const rest = await atRest(fleet);
@@ -167,11 +163,11 @@ async function manyRedeemers(run: FaultRun): Promise<Outcome> {
     const job = await client.submitSurely(
       'bulk_generate_access_codes',
       batchOf(plan, quantity),
-      `r${i}`,
+      `r${run.seed}-${i}`,
     );
     codes.push(...(await client.codes(await client.ended(job))));
   }
-  const redeemers = Array.from({ length: run.count >= 200 ? 50 : 20 }, (_, n) => `sub-${n}`);
+  const redeemers = Array.from({ length: run.count >= 50 ? 200 : 20 }, (_, n) => `sub-${n}`);
   const over = new AbortController();
   let kills = 0;
   const killer = (async () => {
@@ -312,6 +308,7 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 1_000,
     quick: 60,
+    piece: 500,
     run: lostAnswers,
   },
   F17: {
@@ -323,11 +320,12 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     run: manyCodes,
   },
   F18: {
-    title: '50 redeemers for each code at once, with SIGKILLs of the server',
+    title: '200 redeemers for each code at once, with SIGKILLs of the server',
     bar: 'one winner for each code, for good; losers are told the same',
     engines: ENGINES,
-    full: 150,
+    full: 1_000,
     quick: 15,
+    piece: 100,
     run: manyRedeemers,
   },
   F20: {

@@ -7,6 +7,7 @@ import { HOSTILE } from './hostile.ts';
 import { KILLS } from './kills.ts';
 import { MACHINES } from './machines.ts';
 import { RIGHTS } from './rights.ts';
+import { RACES } from './races.ts';
 import { SIMULATION } from './simulation.ts';
 import { STALLS } from './stalls.ts';
 import { STARVING } from './starving.ts';
@@ -27,6 +28,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...RIGHTS,
     ...CROWDS,
     ...STARVING,
+    ...RACES,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 

@@ -108,10 +108,33 @@ const SPOILED: Readonly<Record<keyof typeof INVARIANTS, readonly Spoiled[]>> = {
       what: 'the row has another end than was told',
       remains: { jobs: instead({ status: 'failed', result: null }), effects: [] },
     },
+    {
+      what: 'the row has the result of another run than was told',
+      remains: {
+        jobs: instead({ result: '{"run":"r2"}' }),
+        effects: [{ job: 'mjb_1', run: 'r2' }],
+      },
+    },
+    {
+      what: 'two runs ended it',
+      more: (h) => h.saw<'settle'>('node', { ...settle('l3'), to: 'failed' }, { applied: true }),
+    },
+    {
+      what: 'a job runs that was cancelled',
+      more: (h) => h.saw<'cancel'>('ann', { op: 'cancel', team: 'tem_a', job: 'mjb_4' }, null),
+      remains: { jobs: [...REMAINS.jobs, row({ id: 'mjb_4', status: 'running', result: null })] },
+    },
   ],
   I3: [
     { what: 'a job is queued again', more: (h) => h.saw<'poll'>('ann', poll('mjb_1'), queued) },
     { what: 'more attempts than allowed', remains: { jobs: instead({ attempts: 4, runs: 4 }) } },
+    {
+      what: 'the time of its last change goes back',
+      more: (h) => {
+        h.saw<'poll'>('ann', poll('mjb_1'), { ...ended, updatedAt: '2026-01-01T00:00:01Z' });
+        h.saw<'poll'>('ann', poll('mjb_1'), { ...ended, updatedAt: '2026-01-01T00:00:00Z' });
+      },
+    },
     { what: 'time goes back', remains: { jobs: instead({ completed_at: 0 }) } },
   ],
   I4: [
@@ -134,6 +157,10 @@ const SPOILED: Readonly<Record<keyof typeof INVARIANTS, readonly Spoiled[]>> = {
       remains: { effects: [...REMAINS.effects, ...REMAINS.effects] },
     },
     { what: 'an effect is missing', remains: { effects: [] } },
+    {
+      what: 'a completed job has neither a result nor an effect',
+      remains: { jobs: instead({ result: null }), effects: [] },
+    },
     { what: 'the effect is of another run', remains: { effects: [{ job: 'mjb_1', run: 'r9' }] } },
     { what: 'a code is missing', remains: { codes: [CODE] } },
     { what: 'an ordinal is there twice', remains: { codes: [CODE, { ...OTHER, ordinal: 1 }] } },
@@ -215,6 +242,12 @@ const SPOILED: Readonly<Record<keyof typeof INVARIANTS, readonly Spoiled[]>> = {
           row({ id: 'mjb_5', input: '{"key":"k3"}', status: 'failed', result: null }),
         ],
       },
+    },
+    {
+      what: 'a job is cancelled whose cancel was refused',
+      more: (h) =>
+        h.invoke<'cancel'>('ann', { op: 'cancel', team: 'tem_a', job: 'mjb_1' }).fail('STORE_BUSY'),
+      remains: { jobs: instead({ status: 'cancelled', result: null }), effects: [] },
     },
     {
       what: 'a job comes from nowhere',

@@ -157,20 +157,39 @@ function shownOf({ status, started_at: startedAt }: JobRow): View['status'] {
   return status === 'queued' && startedAt !== null ? 'running' : status;
 }
 
+/** What names the end of a row wherever it is shown: the run of its result, or the code of its error. */
+function endOf({ status, result, error }: JobRow): string {
+  if (status === 'cancelled') return 'JOB_CANCELLED';
+  if (status === 'failed') return /"code":\s*"\w+"/.exec(error ?? '')?.[0].replace(/\s/, '') ?? '';
+  return /"run":\s*"\w+"/.exec(result ?? '')?.[0].replace(/\s/, '') ?? '';
+}
+
 function endsOnce({ entries, remains }: Run): string[] {
   const kept = byId(remains.jobs);
-  return [...sightings(entries)].flatMap(([job, polls]) => {
+  const seen = [...sightings(entries)].flatMap(([job, polls]) => {
     const ends = polls.filter(({ value }) => isEnd(value)).map(({ value }) => value);
     const ways = new Set(ends.map(({ status, outcome }) => `${status} ${outcome}`));
     const row = kept.get(job);
     const [end] = ends;
-    const twice = ways.size > 1 ? [`${job} ended as ${[...ways].join(' and as ')}`] : [];
-    return twice.concat(
-      row && end && shownOf(row) !== end.status
-        ? [`${job} ended as ${end.status} and is kept as ${row.status}`]
-        : [],
-    );
+    if (ways.size > 1) return [`${job} ended as ${[...ways].join(' and as ')}`];
+    if (!row || !end) return [];
+    if (shownOf(row) !== end.status)
+      return [`${job} ended as ${end.status} and is kept as ${row.status}`];
+    return end.outcome?.includes(endOf(row)) === false
+      ? [`${job} ended as ${end.outcome} and is kept as ${row.result ?? row.error}`]
+      : [];
   });
+  const written = done(entries, 'settle')
+    .filter(({ deed, value }) => value.applied && isFinal(deed.to as Status))
+    .map(({ deed }) => deed);
+  const twice = repeated(written.map(({ job }) => job)).map((job) => `${job} was ended twice`);
+  const other = written
+    .filter(({ job, to }) => (kept.get(job)?.status ?? to) !== to)
+    .map(({ job, to }) => `${job} was ended as ${to} and is kept as ${kept.get(job)?.status}`);
+  const going = done(entries, 'cancel')
+    .filter(({ deed }) => !isFinal(kept.get(deed.job)?.status ?? 'cancelled'))
+    .map(({ deed }) => `${deed.job} was cancelled and is ${kept.get(deed.job)?.status}`);
+  return [...seen, ...twice, ...other, ...going];
 }
 
 const ORDER: Readonly<Record<View['status'], number>> = {
@@ -247,7 +266,7 @@ function effectsOnce({ remains, entries }: Run): string[] {
   const wrong = jobs.flatMap((job): string[] => {
     const times = written.get(job.id)?.length ?? 0;
     if (job.tool !== 'bulk_generate_access_codes') {
-      const wanted = job.status === 'completed' && job.result?.includes('"run"') ? 1 : 0;
+      const wanted = job.status === 'completed' ? 1 : 0;
       if (times !== wanted)
         return [`${job.id} is ${job.status} and its effect was written ${times} times`];
       const run = written.get(job.id)?.[0]?.run;
@@ -411,11 +430,18 @@ function refusedIsNotDone({ entries, remains, expected }: Run): string[] {
     .filter(({ deed }) => kept.has(deed.args))
     .map(({ deed, why }) => `${deed.args.slice(0, 80)} was refused (${why}) and is there`);
   if (expected.isWhole === false) return refused;
+  const cancels = Map.groupBy(of(entries, 'cancel'), ({ deed }) => deed.job);
+  const unasked = remains.jobs
+    .filter(({ id, status }) => {
+      const isRefused = cancels.get(id)?.every(({ outcome }) => outcome === 'fail') ?? false;
+      return status === 'cancelled' && isRefused;
+    })
+    .map(({ id }) => `cancelling ${id} was refused, and it is cancelled`);
   const known = new Set(of(entries, 'submit').map(({ deed }) => deed.args));
   const fromNowhere = remains.jobs
     .filter(({ input }) => input !== null && known.size > 0 && !known.has(input))
     .map(({ id }) => `${id} was never submitted`);
-  return [...refused, ...fromNowhere];
+  return [...refused, ...unasked, ...fromNowhere];
 }
 
 function oldEpochIsFenced({ entries }: Run): string[] {

@@ -12,6 +12,7 @@ import { until } from '../support/until.ts';
 import { check, type Remains } from './checker.ts';
 import {
   atRest,
+  inLanes,
   percentile,
   told,
   withEnding,
@@ -127,6 +128,8 @@ async function killAtCall(
   const client = fleet.client(base.caller, 'ann');
   const key = `n${n}`;
   await Promise.race([life(client, base.plan, key), victim?.ended]);
+  // A client hears of a death before its parent does.
+  await Promise.race([victim?.ended, pause(100)]);
   const killed = victim === null || victim.process.signalCode === 'SIGKILL';
   if (victim) await kill(victim);
   const startedAt = monotonic();
@@ -157,33 +160,27 @@ async function soundStart(t: Ending, base: Awaited<ReturnType<typeof prepared>>)
   return monotonic() - startedAt;
 }
 
+/** A prime: runs one after another are at all kinds of points, and after a while at every one. */
+const STRIDE = 7_919;
+
 async function everyWrite(run: FaultRun): Promise<Outcome> {
   const base = await prepared(run.t);
-  const random = new Seeded(run.seed);
   const points = await pointsOf(base, run);
-  const order = points
-    .map((point) => ({ point, place: random.next() }))
-    .toSorted((a, b) => a.place - b.place)
-    .map(({ point }) => point);
   const violations: string[] = [];
   const ready: number[] = [];
   const counted: Record<string, number> = { points: points.length };
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let i = next++; i < run.count; i = next++) {
-      const point = order[i % order.length];
-      if (!point) return;
-      const name = `${point.role} ${point.call} ${point.n}`;
-      const one = await withEnding((t) => killAtCall(t, base, point));
-      if (one.killed)
-        counted[`${point.role} at ${point.call}`] =
-          (counted[`${point.role} at ${point.call}`] ?? 0) + 1;
-      else counted['ended before'] = (counted['ended before'] ?? 0) + 1;
-      if (one.readyMs > 0) ready.push(one.readyMs);
-      violations.push(...one.violations.map((what) => `${name}: ${what}`));
-    }
-  };
-  await Promise.all([lane(), lane()]);
+  await inLanes(2, run.count, async (i) => {
+    const point = points[((run.seed + i) * STRIDE) % points.length];
+    if (!point) return;
+    const name = `${point.role} ${point.call} ${point.n}`;
+    const one = await withEnding((t) => killAtCall(t, base, point));
+    if (one.killed)
+      counted[`${point.role} at ${point.call}`] =
+        (counted[`${point.role} at ${point.call}`] ?? 0) + 1;
+    else counted['ended before'] = (counted['ended before'] ?? 0) + 1;
+    if (one.readyMs > 0) ready.push(one.readyMs);
+    violations.push(...one.violations.map((what) => `${name}: ${what}`));
+  });
   const sound = await withEnding((t) => soundStart(t, base));
   counted['ready on a sound file ms'] = sound;
   counted['ready again p99 ms'] = percentile(ready, 0.99);
@@ -341,7 +338,7 @@ async function failingSync(run: FaultRun): Promise<Outcome> {
   const violations: string[] = [];
   const times: number[] = [];
   let failed = 0;
-  for (let i = 0; i < run.count; i += 1) {
+  await inLanes(2, run.count, async (i) => {
     const n = 2 + ((run.seed + i) % 24);
     await withEnding(async (t) => {
       const at = await copyOf(t, base.at);
@@ -368,7 +365,7 @@ async function failingSync(run: FaultRun): Promise<Outcome> {
       const { violations: found } = await atRest(fleet, {}, 15_000);
       violations.push(...found.map((what) => `fsync ${n}: ${what}`));
     });
-  }
+  });
   const slowest = percentile(times, 1);
   if (slowest > 1_000) violations.push(`ended only after ${slowest} ms`);
   return {
@@ -457,8 +454,9 @@ export const DISK: Readonly<Record<string, Fault>> = {
     title: 'SIGKILL at each write and sync of a server, and of a worker that writes for itself',
     bar: '0 acknowledged lost, 0 duplicate codes, exact quantities, sound file, ready again in 2 s',
     engines: ['sqlite'],
-    full: 170,
+    full: 2_000,
     quick: 6,
+    piece: 100,
     missing: noStrace,
     run: everyWrite,
   },
@@ -467,8 +465,9 @@ export const DISK: Readonly<Record<string, Fault>> = {
       'power cuts: images of the recorded writes, with any of the unsynced ones missing or torn',
     bar: '0 images lose an acknowledged row or are unsound; synchronous=NORMAL must lose some',
     engines: ['sqlite'],
-    full: 8_000,
+    full: 20_000,
     quick: 400,
+    piece: 5_000,
     missing: noStrace,
     run: powerCuts,
   },
@@ -476,8 +475,9 @@ export const DISK: Readonly<Record<string, Fault>> = {
     title: `full disk of ${DISK_MB} MB, filled and freed`,
     bar: 'a clear refusal, polls go on, 0 lost, 0 half batches, resumes within 5 s without a restart',
     engines: ['sqlite'],
-    full: 30,
+    full: 50,
     quick: 2,
+    piece: 25,
     missing: noTmpfs,
     run: fullDisk,
   },
@@ -485,8 +485,9 @@ export const DISK: Readonly<Record<string, Fault>> = {
     title: 'fsync answers EIO at the N-th time',
     bar: 'no answer after it, the process ends within 1 s with code 70, a restart finds all',
     engines: ['sqlite'],
-    full: 30,
+    full: 200,
     quick: 2,
+    piece: 50,
     missing: noStrace,
     run: failingSync,
   },

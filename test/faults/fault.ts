@@ -3,6 +3,7 @@ import type { Ending } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { check, type Expected, type Remains, type Violation } from './checker.ts';
 import type { Fleet } from './fleet.ts';
+import { done } from './history.ts';
 import type { Engine } from './place.ts';
 
 export interface FaultRun {
@@ -31,6 +32,10 @@ export interface Fault {
   /** How often in the long part, and in a short one. */
   readonly full: number;
   readonly quick: number;
+  /** The long part is done in pieces of so many, each kept when it ends; default all at once. */
+  readonly piece?: number;
+  /** Why the long part is shorter than what the best are tested with. */
+  readonly short?: string;
   /** Why it cannot be done on this machine, or null. */
   readonly missing?: () => string | null;
   readonly run: (run: FaultRun) => Promise<Outcome>;
@@ -46,11 +51,38 @@ export async function withEnding<T>(work: (t: Ending) => Promise<T>): Promise<T>
   }
 }
 
+/** Do the same so often, several at once; `work` is told which it is. */
+export async function inLanes(
+  lanes: number,
+  count: number,
+  work: (index: number) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let i = next++; i < count; i = next++) await work(i);
+  };
+  await Promise.all(Array.from({ length: Math.min(lanes, count) }, lane));
+}
+
 export const told = ({ invariant, what }: Violation): string => `${invariant}: ${what}`;
 
 export interface Rest {
   readonly remains: Remains;
   readonly violations: readonly string[];
+}
+
+/** So many jobs of each client are looked at once more, in both views. */
+const LOOKED_AT = 4;
+
+async function lookTwice({ clients, history }: Fleet): Promise<void> {
+  const submitted = done(history.entries, 'submit');
+  for (const client of clients.slice(0, 8)) {
+    const { team, owner } = client.caller;
+    const own = submitted.filter(({ deed }) => deed.team === team && deed.owner === owner);
+    const step = Math.max(1, Math.floor(own.length / LOOKED_AT));
+    for (let i = own.length - 1; i >= 0 && i > own.length - 1 - LOOKED_AT * step; i -= step)
+      await client.compare(own[i]?.value.job ?? '');
+  }
 }
 
 /** Wait until every job has ended, and check everything that happened. A server must live. */
@@ -62,9 +94,14 @@ export async function atRest(fleet: Fleet, expected: Expected = {}, ms = 60_000)
   }).catch(() => undefined);
   // What was committed last is said a moment later.
   await new Promise((resolve) => setTimeout(resolve, 50));
+  await lookTwice(fleet);
   fleet.collect();
-  const remains = await place.remains({ logs: fleet.logs() });
-  return { remains, violations: check(fleet.history.entries, remains, expected).map(told) };
+  const remains = await place.remains({ logs: fleet.logs(), ...(await place.texts()) });
+  const secrets = [...fleet.secrets(), ...(expected.secrets ?? [])];
+  return {
+    remains,
+    violations: check(fleet.history.entries, remains, { ...expected, secrets }).map(told),
+  };
 }
 
 /** The value below which `share` of all lie; milliseconds are rounded. */

@@ -1,6 +1,6 @@
 /** Processes of a run, and clients that write down what they ask for and what they are told. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { callTool, type Fields, type ToolAnswer } from '../contract/wire.ts';
+import { callTool, request, type Fields, type ToolAnswer } from '../contract/wire.ts';
 import { isAlive, startScript, type Script, type StartOptions } from '../support/child.ts';
 import { isFields } from '../contract/wire.ts';
 import { until } from '../support/until.ts';
@@ -19,6 +19,7 @@ export type FleetOptions = Partial<Omit<NodeOptions, 'engine' | 'folder' | 'role
 /** A server whose address outlives it, workers beside it, and the history of all. */
 export class Fleet {
   readonly history = new History();
+  readonly clients: Client[] = [];
   readonly place: Place;
   /** Codes of errors that clients were told, and whether they might have asked again each time. */
   readonly refusals = new Map<string, boolean>();
@@ -84,12 +85,14 @@ export class Fleet {
         const { event, id, lease } = line as { event: string; id: string; lease: string };
         if (event === 'claimed') {
           const run = line['runs'] as number;
-          this.history.saw<'claim'>(`node ${pid}`, { op: 'claim' }, { job: id, lease, run });
+          const at = line['at'] as number;
+          const value = { job: id, lease, run };
+          this.history.heard<'claim'>(`node ${pid}`, { at, deed: { op: 'claim' }, value });
         } else if (event === 'settled') {
           const deed = { op: 'settle', job: id, lease, to: String(line['to']) } as const;
-          this.history.saw<'settle'>(`node ${pid}`, deed, {
-            applied: line['outcome'] === 'applied',
-          });
+          const at = line['at'] as number;
+          const value = { applied: line['outcome'] === 'applied' };
+          this.history.heard<'settle'>(`node ${pid}`, { at, deed, value });
         }
       }
       this.#told.set(script, lines.length);
@@ -114,7 +117,14 @@ export class Fleet {
   }
 
   client(caller: Caller, name: string): Client {
-    return new Client(this, caller, name);
+    const client = new Client(this, caller, name);
+    this.clients.push(client);
+    return client;
+  }
+
+  /** What may stand nowhere but in the hands of the clients. */
+  secrets(): string[] {
+    return [...new Set(this.clients.flatMap((one) => [one.caller.token, ...one.known]))];
   }
 }
 
@@ -126,12 +136,16 @@ export async function kill(script: Script): Promise<void> {
 /** Worker processes below this one, by what the system says. */
 export { isAlive };
 
+/** So many codes of a client are looked for where they must not be. */
+const KNOWN_MAX = 20;
 const UNKNOWN = new Set(['STORE_UNKNOWN', 'INTERNAL_ERROR', 'TIMEOUT']);
 
 export class Client {
   readonly #fleet: Fleet;
   readonly caller: Caller;
   readonly #name: string;
+  /** Some of the codes that it was given. */
+  readonly known: string[] = [];
 
   constructor(fleet: Fleet, caller: Caller, name: string) {
     this.#fleet = fleet;
@@ -207,6 +221,23 @@ export class Client {
     return null;
   }
 
+  /** Look at a job both ways; where nothing happened in between, the two views have to agree. */
+  async compare(job: string): Promise<void> {
+    const before = await this.poll(job);
+    const { team, owner, token } = this.caller;
+    const deed = { op: 'poll', team, owner, job } as const;
+    const invoked = this.#fleet.history.invoke<'poll'>(this.#name, deed);
+    const peer = { url: this.#fleet.url, token };
+    const answer = await request(peer, 'tasks/get', { taskId: job }).catch(() => null);
+    const tool = await this.call('get_job_status', { job_id: job });
+    const [task, data] = [answer?.message['result'], tool?.body['data']];
+    if (!isFields(task) || !isFields(data)) return invoked.unknown('not both were answered');
+    const view = viewOf(data);
+    const isStill = before?.status === view.status;
+    const updatedAt = String(task['lastUpdatedAt']);
+    invoked.ok({ ...view, updatedAt, ...(isStill && { task: String(task['status']) }) });
+  }
+
   async ended(job: string, ms = 30_000): Promise<View> {
     return until(
       `${job} has ended`,
@@ -222,9 +253,18 @@ export class Client {
     const deed = { op: 'cancel', team: this.caller.team, job } as const;
     const invoked = this.#fleet.history.invoke<'cancel'>(this.#name, deed);
     const answer = await this.call('cancel_job', { job_id: job });
-    if (isFields(answer?.body['data'])) invoked.ok(null);
-    else if (answer) invoked.fail(codeOf(answer) ?? 'refused');
-    else invoked.unknown('no answer');
+    const data = answer?.body['data'];
+    if (isFields(data)) {
+      invoked.ok(null);
+      // What it was told is how the job ended, whoever ended it.
+      const { team, owner } = this.caller;
+      const seen = { op: 'poll', team, owner, job } as const;
+      this.#fleet.history.saw<'poll'>(this.#name, seen, viewOf(data));
+      return;
+    }
+    const code = codeOf(answer);
+    if (code === null || UNKNOWN.has(code)) invoked.unknown(code ?? 'no answer');
+    else invoked.fail(code);
   }
 
   async redeem(code: string, subscriber: string): Promise<'won' | 'lost' | 'unknown'> {
@@ -288,10 +328,12 @@ export class Client {
       headers: { authorization: `Bearer ${this.caller.token}` },
     });
     const text = await response.text();
-    return text
+    const codes = text
       .split('\r\n')
       .slice(1, -1)
       .map((line) => line.split(',')[0] ?? '');
+    if (this.known.length < KNOWN_MAX) this.known.push(...codes.slice(0, 5));
+    return codes;
   }
 }
 

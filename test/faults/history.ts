@@ -3,7 +3,6 @@
  * as fail (certainly not done), or as unknown (it may have been done). Written down as lines of JSON.
  */
 import { writeFileSync } from 'node:fs';
-import { monotonic } from '../../src/job/clock.ts';
 
 /** A job as a caller was told of it. */
 export interface View {
@@ -104,6 +103,9 @@ export interface Invoked<O extends Op> {
   unknown(why: string): void;
 }
 
+/** Milliseconds on the clock of `monotonic`, fine enough that one thing is before another. */
+const fine = (): number => Number(process.hrtime.bigint()) / 1e6;
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export class History {
@@ -118,7 +120,7 @@ export class History {
     const entry: Mutable<Entry> = {
       process,
       deed,
-      invokedAt: monotonic(),
+      invokedAt: fine(),
       endedAt: null,
       outcome: 'unknown',
       value: null,
@@ -126,7 +128,7 @@ export class History {
     };
     this.#entries.push(entry);
     const end = (more: Partial<Entry>) =>
-      void Object.assign(entry, { endedAt: monotonic(), why: null, ...more });
+      void Object.assign(entry, { endedAt: fine(), why: null, ...more });
     return {
       ok: (value) => end({ outcome: 'ok', value }),
       fail: (why) => end({ outcome: 'fail', why }),
@@ -137,6 +139,14 @@ export class History {
   /** What was seen at once, without a beginning. */
   saw<O extends Op>(process: string, deed: Deeds[O]['deed'], value: Deeds[O]['value']): void {
     this.invoke<O>(process, deed).ok(value);
+  }
+
+  /** What another process says that it saw; its clock shows the same time. */
+  heard<O extends Op>(
+    process: string,
+    { at, ...said }: { at: number; deed: Deeds[O]['deed']; value: Deeds[O]['value'] },
+  ): void {
+    this.#entries.push({ process, ...said, invokedAt: at, endedAt: at, outcome: 'ok', why: null });
   }
 
   write(path: string): void {

@@ -126,6 +126,34 @@ export const resting = defineJob({
   },
 });
 
+export const chunky = defineJob({
+  ...base,
+  name: 'chunky',
+  description: 'Works in forty steps, and tells of each.',
+  async run(args, job) {
+    const { result, effects } = begin(args, job);
+    for (let step = 1; step <= 40 && !job.signal.aborted; step += 1) {
+      job.progress(step, 40);
+      await pause(2);
+    }
+    return job.complete(result, effects);
+  },
+});
+
+export const asks = defineJob({
+  ...base,
+  name: 'asks',
+  description: 'Asks for a size, then ends.',
+  async run(args, job) {
+    const { result, effects } = begin(args, job);
+    const properties = { size: { type: 'integer' } };
+    await job.ask({
+      size: { message: 'Which size?', requestedSchema: { type: 'object', properties } },
+    });
+    return job.complete(result, effects);
+  },
+});
+
 /** How a job can take its process with it. */
 const deaths: Readonly<Record<string, () => void>> = {
   exits: () => process.exit(3),

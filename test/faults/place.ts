@@ -2,9 +2,9 @@
  * Where a run keeps its jobs: a file on the real disk, or a database of a PostgreSQL of its own. What
  * stands there is read past the product, so that the product cannot hide anything.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Client, types as builtin } from 'pg';
 import { startPostgres, type PostgresServer } from '../../scripts/postgres/server.ts';
@@ -48,6 +48,8 @@ export interface Place extends Address {
   /** Tokens with every ability, one for each team. */
   callers(teams: number): Promise<Caller[]>;
   remains(texts?: Readonly<Record<string, string>>): Promise<Remains>;
+  /** Everything that is stored, as text, where it is not too much to be looked through. */
+  texts(): Promise<Readonly<Record<string, string>>>;
   /** How many jobs are not final. */
   open(): Promise<number>;
   /** What of a code the database would take a second time; nothing is kept of the attempt. */
@@ -89,6 +91,7 @@ function placeOf(address: Address, folder: string): Place {
       }
     },
     remains: (texts = {}) => (engine === 'sqlite' ? inFile(at, texts) : inDatabase(at, texts)),
+    texts: () => (engine === 'sqlite' ? Promise.resolve(fileTexts(at)) : databaseTexts(at)),
     async open() {
       const [row] = await (engine === 'sqlite' ? queryFile : queryDatabase)(at, OPEN);
       return (row as { open: number } | undefined)?.open ?? 0;
@@ -214,6 +217,31 @@ export async function inFile(path: string, texts: Remains['texts'] = {}): Promis
   } finally {
     db.close();
   }
+}
+
+const TEXT_BYTES_MAX = 32 * 1_048_576;
+const TEXT_ROWS_MAX = 2_000;
+
+function fileTexts(path: string): Record<string, string> {
+  const files = [path, `${path}-wal`].filter(
+    (name) => existsSync(name) && statSync(name).size <= TEXT_BYTES_MAX,
+  );
+  return Object.fromEntries(
+    files.map((name) => [basename(name), readFileSync(name, 'latin1')] as const),
+  );
+}
+
+async function databaseTexts(url: string): Promise<Record<string, string>> {
+  const tables = await queryDatabase(
+    url,
+    `SELECT quote_ident(schemaname) || '.' || quote_ident(relname) AS name FROM pg_stat_user_tables`,
+  );
+  const texts: Record<string, string> = {};
+  for (const name of tables.map((row) => String(row['name']))) {
+    const rows = await queryDatabase(url, `SELECT t::text FROM ${name} t LIMIT ${TEXT_ROWS_MAX}`);
+    texts[name] = rows.map((row) => String(row['t'])).join('\n');
+  }
+  return texts;
 }
 
 async function inDatabase(url: string, texts: Remains['texts']): Promise<Remains> {

@@ -441,6 +441,7 @@ export const SIMULATION: Readonly<Record<string, Fault>> = {
     engines: ['sqlite'],
     full: 100_000,
     quick: 1_000,
+    piece: 50_000,
     run: simulate,
   },
 };

@@ -17,10 +17,10 @@ import {
 } from './fault.ts';
 import { Fleet, kill, type Client } from './fleet.ts';
 import { marksOf, type Mark } from './jobs.ts';
-import { together } from './kills.ts';
 import { ENGINES, place, type Place } from './place.ts';
 import { Seeded } from './random.ts';
 import { storm } from './storm.ts';
+import { together } from './sums.ts';
 import { faketimeLibrary, noFaketime, noNamespaces } from './tools.ts';
 
 const LEASE_MS = 1_000;

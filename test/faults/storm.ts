@@ -126,7 +126,8 @@ class Life {
     if (chance < 0.8) return this.#look(random.of(this.#jobs.slice(-20)));
     if (chance < 0.88) return this.#again();
     if (chance < 0.91) return this.#client.cancel(random.of(this.#jobs));
-    if (chance < 0.95) return this.#client.list();
+    if (chance < 0.94) return this.#client.compare(random.of(this.#jobs));
+    if (chance < 0.96) return this.#client.list();
     await this.#client.probe(this.#foreign() ?? NOBODYS, 'foreign');
     await this.#client.probe(NOBODYS, 'unknown');
   }

@@ -18,10 +18,10 @@ import {
 } from './fault.ts';
 import { Fleet, kill } from './fleet.ts';
 import { done } from './history.ts';
-import { together } from './kills.ts';
 import { ENGINES, inFile, place, type Address } from './place.ts';
 import { Seeded } from './random.ts';
 import { storm } from './storm.ts';
+import { together } from './sums.ts';
 import { injected, noStrace } from './tools.ts';
 import { openNewer } from './versions.ts';
 

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic } from '../../src/job/clock.ts';
 import { percentile, withEnding, type Fault, type FaultRun, type Outcome } from './fault.ts';
 import { Fleet, type FleetOptions } from './fleet.ts';
-import { together } from './kills.ts';
+import { together } from './sums.ts';
 import { asked, p99, rssMb, unanswered } from './measure.ts';
 import { ENGINES, place, type Caller } from './place.ts';
 import { callText, Wire, type Told } from './wire.ts';

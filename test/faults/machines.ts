@@ -18,7 +18,7 @@ import {
 import { Fleet, kill, type Client } from './fleet.ts';
 import { done } from './history.ts';
 import { marksOf } from './jobs.ts';
-import { together } from './kills.ts';
+import { together } from './sums.ts';
 import { ENGINES, place, placeAt } from './place.ts';
 import { Seeded } from './random.ts';
 import { storm } from './storm.ts';

@@ -111,7 +111,7 @@ describe('the statements on the real tables', () => {
         );
       for (const line of plan) {
         // As many as slots of workers; and the first entry of an index, from which a walk begins.
-        const isBounded = /^RUNNING/.test(name)
+        const isBounded = name.startsWith('RUNNING')
           ? /jobs_running/.test(line)
           : /^SCAN jobs .*jobs_held/.test(line);
         if (!isBounded)

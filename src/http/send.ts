@@ -24,6 +24,8 @@ export async function sendResponse(
   { extra, gone }: Sending,
 ): Promise<void> {
   const { body, status } = response;
+  // The SDK keeps the connection of every stream alive, also where the client asked for its end.
+  response.headers.delete('connection');
   const headers = () => ({ ...Object.fromEntries(response.headers), ...extra() });
   if (body !== null && response.headers.get('content-type')?.startsWith('text/event-stream')) {
     const begin = () => {

@@ -1,6 +1,7 @@
 /** What is refused before any tool is asked, and how. */
 import assert from 'node:assert/strict';
-import { request } from 'node:http';
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { ANNA, aServer, call, post, rpc, rpc2026, type Answer } from './fixture.ts';
@@ -174,6 +175,24 @@ test('a client that sends its request too slowly is cut off', { timeout: 30_000 
     socket.resume();
   });
   assert.ok(Date.now() - begun < 20_000);
+});
+
+test('a connection that the client wants closed is closed after the answer, a streamed one too', async (t) => {
+  const { url } = await aServer(t);
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' });
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const headers = {
+      connection: 'close',
+      authorization: `Bearer ${ANNA}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    };
+    request(url, { method: 'POST', headers }, resolve).on('error', reject).end(body);
+  });
+  response.resume();
+  assert.equal(response.headers['content-type'], 'text/event-stream');
+  assert.equal(response.headers.connection, 'close');
+  await once(response.socket, 'close');
 });
 
 test('a client that leaves in the middle is no fault', async (t) => {

@@ -26,5 +26,5 @@ export type { Who } from './job/who.ts';
 export type { Json } from './job/json.ts';
 export type { Logger } from './job/log.ts';
 export type { Job } from './job/job.ts';
-export type { Migrations } from './store/migrations.ts';
+export type { Migrations, MigrationStep } from './store/migrations.ts';
 export type { Store, WriteResult } from './store/store.ts';

@@ -1,8 +1,13 @@
 /** The door to the store on PostgreSQL, for any number of servers and workers on any machines. */
 import type { Logger } from './job/log.ts';
 import { SILENT } from './job/log.ts';
-import type { Migrations, NamespaceStatus } from './store/migrations.ts';
-import { assertNotNewer, migrate, statusOf, type Steps } from './store/postgres/migrate.ts';
+import {
+  assertNotNewer,
+  sqlOf,
+  type Migrations,
+  type NamespaceStatus,
+} from './store/migrations.ts';
+import { migrate, statusOf, type Steps } from './store/postgres/migrate.ts';
 import { JOBS_STEPS } from './store/postgres/migrations.ts';
 import { openPostgres, withConnection } from './store/postgres/open.ts';
 import type { Store } from './store/store.ts';
@@ -72,7 +77,7 @@ export async function planMigrations(
     const own = steps.find((one) => one.namespace === namespace);
     if (!own) return found === wanted ? [] : [{ namespace, version: wanted, sql: null }];
     return own.steps
-      .map((sql, index) => ({ namespace, version: index + 1, sql }))
+      .map((step, index) => ({ namespace, version: index + 1, sql: sqlOf(step) }))
       .filter(({ version }) => version > found);
   });
 }

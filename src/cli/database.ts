@@ -35,6 +35,7 @@ export async function openDatabase(db: string, options: OpenDatabaseOptions): Pr
 
 async function assertCurrent(db: string, migrations: readonly Migrations[]): Promise<void> {
   const status = await statusOfDatabase(db, migrations);
+  // What is too new is refused by whoever opens it, who knows better what to say.
   if (status.every(({ found, wanted }) => found >= wanted)) return;
   throw new CliError('NOT_MIGRATED', `The tables of ${db} are not up to date.`, {
     remediation: 'Run: mcp-async-jobs migrate apply',

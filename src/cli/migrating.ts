@@ -2,7 +2,13 @@
 import { existsSync } from 'node:fs';
 import { loadPostgres } from '../http/load-postgres.ts';
 import type { PlannedStep } from '../postgres.ts';
-import type { Migrations, NamespaceStatus } from '../store/migrations.ts';
+import {
+  sqlOf,
+  statusFor,
+  type FoundVersion,
+  type Migrations,
+  type NamespaceStatus,
+} from '../store/migrations.ts';
 import { isPostgres } from './database-address.ts';
 
 /** Changes nothing. */
@@ -12,11 +18,9 @@ export async function statusOfDatabase(
 ): Promise<NamespaceStatus[]> {
   if (isPostgres(db)) return (await loadPostgres()).migrationStatus(db, { migrations });
   const [all, found] = await Promise.all([sqliteTables(migrations), sqliteVersions(db)]);
-  return all.map(({ namespace, sqlite }) => ({
-    namespace,
-    found: found.get(namespace) ?? 0,
-    wanted: sqlite.length,
-  }));
+  return all.map(({ namespace, sqlite }) =>
+    statusFor(namespace, sqlite.length, found.get(namespace)),
+  );
 }
 
 /** Changes nothing. */
@@ -28,8 +32,8 @@ export async function planForDatabase(
   const [all, found] = await Promise.all([sqliteTables(migrations), sqliteVersions(db)]);
   return all.flatMap(({ namespace, sqlite }) =>
     sqlite
-      .map((sql, index) => ({ namespace, version: index + 1, sql }))
-      .filter(({ version }) => version > (found.get(namespace) ?? 0)),
+      .map((step, index) => ({ namespace, version: index + 1, sql: sqlOf(step) }))
+      .filter(({ version }) => version > (found.get(namespace)?.version ?? 0)),
   );
 }
 
@@ -52,7 +56,7 @@ async function sqliteTables(migrations: readonly Migrations[]): Promise<readonly
   return [JOBS_MIGRATIONS, TEAM_MIGRATIONS, ...migrations];
 }
 
-async function sqliteVersions(file: string): Promise<ReadonlyMap<string, number>> {
+async function sqliteVersions(file: string): Promise<ReadonlyMap<string, FoundVersion>> {
   if (!existsSync(file)) return new Map();
   const { schemaVersions } = await import('../store/sqlite/inspect.ts');
   return schemaVersions(file);

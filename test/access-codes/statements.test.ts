@@ -3,12 +3,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { ACCESS_CODE_MIGRATIONS } from '../../src/access-codes/sqlite/migrations.ts';
 import * as access from '../../src/access-codes/sqlite/statements.ts';
+import { sqlOf } from '../../src/store/migrations.ts';
 import { TEAM_MIGRATIONS } from '../../src/team/sqlite/migrations.ts';
 import * as team from '../../src/team/sqlite/statements.ts';
 
 const db = new DatabaseSync(':memory:');
 for (const { sqlite } of [TEAM_MIGRATIONS, ACCESS_CODE_MIGRATIONS]) {
-  for (const step of sqlite) db.exec(step);
+  for (const step of sqlite) db.exec(sqlOf(step));
 }
 
 const planOf = (sql: string): string =>

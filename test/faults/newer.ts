@@ -1,4 +1,4 @@
-/** Workers of a program that is newer than the others by one change of the tables. */
+/** Workers of a program that is newer than the others by two changes of the tables. */
 import { writeSync } from 'node:fs';
 import { SILENT } from '../../src/job/log.ts';
 import { definitionsOf } from '../../src/job/definition.ts';
@@ -8,7 +8,7 @@ import { openNewer } from './versions.ts';
 import type { Address } from './place.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as Address & { readonly folder: string };
-const store = await openNewer(options);
+const store = await openNewer(options, 2);
 const settings = { folder: options.folder };
 runWorker({ store, definitions: definitionsOf(jobs), settings, concurrency: 8, log: SILENT });
 process.on('disconnect', () => process.exit(0));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { applyMigrations, migrationStatus, openStore, planMigrations } from '../../src/postgres.ts';
-import { aJob } from '../support/a-job.ts';
+import { aJob, who } from '../support/a-job.ts';
 import { emptyDatabase, psql } from '../support/postgres.ts';
 
 const APP = {
@@ -44,7 +44,12 @@ test('a migration that was stopped between two steps goes on where it was', asyn
   await assert.rejects(applyMigrations(url, { migrations: [broken] }), /already exists/);
   const status = await migrationStatus(url, { migrations: [APP] });
   const pages = status.find(({ namespace }) => namespace === 'pages');
-  assert.deepEqual(pages, { namespace: 'pages', found: 1, wanted: 2 });
+  assert.deepEqual(pages, {
+    namespace: 'pages',
+    found: 1,
+    wanted: 2,
+    compatible: false,
+  });
   await applyMigrations(url, { migrations: [APP] });
   await psql(url, `INSERT INTO pages VALUES (1)`);
 });
@@ -56,6 +61,38 @@ test('tables of a newer program are refused, and left as they are', async () => 
   for (const work of [openStore, applyMigrations, planMigrations]) {
     await assert.rejects(work(url), /at version 9999.*newer|at least as new/);
   }
+});
+
+test('a server of the version before starts on tables that were only added to, and works', async () => {
+  const url = await emptyDatabase();
+  const added = { additive: 'ALTER TABLE pages ADD COLUMN more text' };
+  const newer = { ...APP, postgres: [...APP.postgres, added] };
+  await applyMigrations(url, { migrations: [newer] });
+  const store = await openStore(url, { migrations: [APP], migrate: false });
+  const { id } = await store.insert(aJob(), 0);
+  assert.equal((await store.get(id, who()))?.status, 'queued');
+  await store.close();
+  const status = await applyMigrations(url, { migrations: [APP] });
+  assert.deepEqual(
+    status.find(({ namespace }) => namespace === 'pages'),
+    { namespace: 'pages', found: 3, wanted: 2, compatible: true },
+  );
+  assert.deepEqual(await planMigrations(url, { migrations: [APP] }), []);
+  const breaking = { ...newer, postgres: [...newer.postgres, 'DROP TABLE pages'] };
+  await applyMigrations(url, { migrations: [breaking] });
+  for (const older of [APP, newer]) {
+    await assert.rejects(openStore(url, { migrations: [older] }), /"pages" are at version 4/);
+  }
+});
+
+test('a database from before steps could be additive is brought up to date', async () => {
+  const url = await emptyDatabase();
+  const older = { ...APP, postgres: APP.postgres.slice(0, 1) };
+  await applyMigrations(url, { migrations: [older] });
+  await psql(url, 'ALTER TABLE schema_migrations DROP COLUMN additive');
+  await (await openStore(url, { migrations: [older], migrate: false })).close();
+  await applyMigrations(url, { migrations: [APP] });
+  await assert.rejects(openStore(url, { migrations: [older] }), /"pages" are at version 2/);
 });
 
 test('a server that may not migrate says so instead of starting', async () => {

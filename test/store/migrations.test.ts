@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { openStore } from '../../src/sqlite.ts';
 import { openWriter } from '../../src/store/sqlite/connection.ts';
 import { migrate } from '../../src/store/sqlite/migrate.ts';
-import type { Migrations } from '../../src/store/migrations.ts';
+import { sqlOf, type Migrations } from '../../src/store/migrations.ts';
 import { aJob, who } from '../support/a-job.ts';
 import { startScript } from '../support/child.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -94,6 +94,41 @@ describe('opening a store', () => {
       message: /"app" are at version 2, this program knows 1\. Start a program at least as new/,
     });
     assert.deepEqual(versions(path), [1, 2]);
+  });
+
+  test('a file that a newer program only added to is opened by an older one, and left as it is', async (t) => {
+    const path = join(tempFolder(t), 'jobs.db');
+    const [first = '', second = ''] = APP.sqlite;
+    const newer = { ...APP, sqlite: [first, { additive: sqlOf(second) }] };
+    await (await openStore(path, { migrations: [newer] })).close();
+    const older = { ...APP, sqlite: [first] };
+    const store = await openStore(path, { migrations: [older] });
+    const { id } = await store.insert(aJob(), 0);
+    assert.equal((await store.get(id, who()))?.status, 'queued');
+    await store.close();
+    assert.deepEqual(versions(path), [1, 2]);
+    const breaking = { ...newer, sqlite: [...newer.sqlite, 'DROP TABLE a'] };
+    await (await openStore(path, { migrations: [breaking] })).close();
+    await assert.rejects(
+      openStore(path, { migrations: [older] }),
+      /version 3, this program knows 1/,
+    );
+    await assert.rejects(
+      openStore(path, { migrations: [newer] }),
+      /version 3, this program knows 2/,
+    );
+  });
+
+  test('a file from before steps could be additive is brought up to date, and its steps are not', async (t) => {
+    const path = join(tempFolder(t), 'jobs.db');
+    const older = { ...APP, sqlite: APP.sqlite.slice(0, 1) };
+    await (await openStore(path, { migrations: [older] })).close();
+    const db = openWriter(path, 1_000);
+    db.exec('ALTER TABLE schema_migrations DROP COLUMN additive');
+    db.close();
+    await (await openStore(path, { migrations: [older] })).close();
+    await (await openStore(path, { migrations: [APP] })).close();
+    await assert.rejects(openStore(path, { migrations: [older] }), /version 2/);
   });
 
   test('deferred constraints and conflicts that end the transaction are refused', async (t) => {

@@ -70,9 +70,10 @@ async function status(options: MigrateOptions): Promise<void> {
   printLine(table(['tables', 'version', 'wanted', 'state'], rows));
 }
 
-function stateOf({ found, wanted }: NamespaceStatus): string {
+function stateOf({ found, wanted, compatible }: NamespaceStatus): string {
   if (found === wanted) return 'up to date';
-  return found < wanted ? 'behind' : 'newer than this program';
+  if (found < wanted) return 'behind';
+  return compatible ? 'newer, and this program may run' : 'newer than this program';
 }
 
 async function atTheDatabase<T>(

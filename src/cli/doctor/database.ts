@@ -3,6 +3,7 @@ import { existsSync, statfsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ACCESS_CODE_MIGRATIONS } from '../../access-codes/sqlite/migrations.ts';
 import { now } from '../../job/clock.ts';
+import { statusFor } from '../../store/migrations.ts';
 import { inspect, type Inspection } from '../../store/sqlite/inspect.ts';
 import { JOBS_MIGRATIONS } from '../../store/sqlite/migrations.ts';
 import { TEAM_MIGRATIONS } from '../../team/sqlite/migrations.ts';
@@ -81,12 +82,12 @@ function checkSettings({ sqlite, journal }: Inspection): Finding {
 }
 
 function checkSchema({ schema }: Inspection, namespace: string, known: number): Finding[] {
-  const found = schema.get(namespace);
   // The tables of an application that was never run here.
-  if (found === undefined && namespace !== 'jobs') return [];
-  const message = `The tables "${namespace}" are at version ${found ?? 0} of ${known}.`;
-  if (found === known) return [ok('schema', message)];
-  return (found ?? 0) > known
+  if (!schema.has(namespace) && namespace !== 'jobs') return [];
+  const { found, compatible } = statusFor(namespace, known, schema.get(namespace));
+  const message = `The tables "${namespace}" are at version ${found} of ${known}.`;
+  if (compatible) return [ok('schema', message)];
+  return found > known
     ? [error('schema', message, 'Install a version of this program that is at least as new.')]
     : [
         warning(

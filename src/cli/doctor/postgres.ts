@@ -127,11 +127,11 @@ function checkStandbys({ standbys, wanted_standbys: wanted }: ServerFacts): Find
   return ok('standbys', message);
 }
 
-function checkTables({ namespace, found, wanted }: NamespaceStatus): Finding[] {
+function checkTables({ namespace, found, wanted, compatible }: NamespaceStatus): Finding[] {
   // The tables of an application that was never run here.
   if (found === 0 && namespace === ACCESS_CODE_MIGRATIONS.namespace) return [];
   const message = `The tables "${namespace}" are at version ${found} of ${wanted}.`;
-  if (found === wanted) return [ok('schema', message)];
+  if (compatible) return [ok('schema', message)];
   return [
     found > wanted
       ? error('schema', message, 'Install a version of this program that is at least as new.')

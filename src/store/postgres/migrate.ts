@@ -8,15 +8,22 @@ import { PgBoss } from 'pg-boss';
 import bossPackage from 'pg-boss/package.json' with { type: 'json' };
 import { Client } from 'pg';
 import { monotonic } from '../../job/clock.ts';
-import { JobError } from '../../job/errors.ts';
-import type { NamespaceStatus } from '../migrations.ts';
+import {
+  assertNotNewer,
+  isAdditive,
+  sqlOf,
+  statusFor,
+  type FoundVersion,
+  type MigrationStep,
+  type NamespaceStatus,
+} from '../migrations.ts';
 import { connectionOptions } from './database.ts';
 import { DELIVERY_SCHEMA } from './deliveries.ts';
 
 /** The tables of one namespace on PostgreSQL. */
 export interface Steps {
   readonly namespace: string;
-  readonly steps: readonly string[];
+  readonly steps: readonly MigrationStep[];
 }
 
 const LOCK = 'SELECT pg_advisory_xact_lock(1785621871)';
@@ -27,9 +34,14 @@ const EXISTS = `SELECT to_regclass('schema_migrations') IS NOT NULL AS found`;
 const CREATE = `CREATE TABLE IF NOT EXISTS schema_migrations (
   namespace text NOT NULL, version integer NOT NULL, applied_at bigint NOT NULL,
   PRIMARY KEY (namespace, version))`;
-const VERSIONS = `SELECT namespace, max(version) AS version FROM schema_migrations GROUP BY namespace`;
-const RECORD = `INSERT INTO schema_migrations (namespace, version, applied_at)
-  VALUES ($1, $2, floor(extract(epoch FROM now()) * 1000)::bigint)`;
+const ADD_ADDITIVE = `ALTER TABLE schema_migrations
+  ADD COLUMN IF NOT EXISTS additive boolean NOT NULL DEFAULT false`;
+/** Read as JSON, so that tables from before the column can be read. */
+const VERSIONS = `SELECT namespace, max(version) AS version,
+  max(CASE to_jsonb(schema_migrations) ->> 'additive' WHEN 'true' THEN 0 ELSE version END) AS breaking
+  FROM schema_migrations GROUP BY namespace`;
+const RECORD = `INSERT INTO schema_migrations (namespace, version, applied_at, additive)
+  VALUES ($1, $2, floor(extract(epoch FROM now()) * 1000)::bigint, $3)`;
 const DELIVERIES = 'deliveries';
 const DELIVERIES_WANTED = bossPackage.pgboss.schema;
 /** Indexes that pg-boss builds beside a running system are waited for this long. */
@@ -54,12 +66,9 @@ export async function statusOf(client: Client, all: readonly Steps[]): Promise<N
   const boss = bossOn(client);
   const installed = (await boss.isInstalled()) ? ((await boss.schemaVersion()) ?? 0) : 0;
   return [
-    ...all.map(({ namespace, steps }) => ({
-      namespace,
-      found: found.get(namespace) ?? 0,
-      wanted: steps.length,
-    })),
-    { namespace: DELIVERIES, found: installed, wanted: DELIVERIES_WANTED },
+    ...all.map(({ namespace, steps }) => statusFor(namespace, steps.length, found.get(namespace))),
+    // Nobody says of a step of pg-boss whether an older one may run beside it.
+    statusFor(DELIVERIES, DELIVERIES_WANTED, { version: installed, breaking: installed }),
   ];
 }
 
@@ -70,41 +79,37 @@ export async function statusOf(client: Client, all: readonly Steps[]): Promise<N
  */
 export async function migrate(client: Client, all: readonly Steps[]): Promise<void> {
   assertNotNewer(await statusOf(client, all));
-  await inTransaction(client, () => client.query(CREATE));
+  await inTransaction(client, async () => {
+    await client.query(CREATE);
+    await client.query(ADD_ADDITIVE);
+  });
   for (const steps of all) {
     while (await inTransaction(client, () => nextStep(client, steps)));
   }
   await migrateDeliveries(client);
 }
 
+/** Whether this program may run on them as they are. */
 export function isCurrent(status: readonly NamespaceStatus[]): boolean {
-  return status.every(({ found, wanted }) => found === wanted);
-}
-
-/** @throws JobError when a program newer than this one has been here */
-export function assertNotNewer(status: readonly NamespaceStatus[]): void {
-  const newer = status.find(({ found, wanted }) => found > wanted);
-  if (!newer) return;
-  throw new JobError('INTERNAL_ERROR', {
-    message: `The tables "${newer.namespace}" are at version ${newer.found}, this program knows ${newer.wanted}. Start a program at least as new as the one that migrated the database.`,
-  });
+  return status.every(({ compatible }) => compatible);
 }
 
 async function nextStep(client: Client, { namespace, steps }: Steps): Promise<boolean> {
-  const done = (await versions(client)).get(namespace) ?? 0;
-  assertNotNewer([{ namespace, found: done, wanted: steps.length }]);
+  const status = statusFor(namespace, steps.length, (await versions(client)).get(namespace));
+  assertNotNewer([status]);
+  const done = status.found;
   const step = steps[done];
   if (step === undefined) return false;
-  await client.query(step);
-  await client.query(RECORD, [namespace, done + 1]);
+  await client.query(sqlOf(step));
+  await client.query(RECORD, [namespace, done + 1, isAdditive(step)]);
   return true;
 }
 
-async function versions(client: Client): Promise<Map<string, number>> {
+async function versions(client: Client): Promise<Map<string, FoundVersion>> {
   const { rows: exists } = await client.query<{ found: boolean }>(EXISTS);
   if (exists[0]?.found !== true) return new Map();
-  const { rows } = await client.query<{ namespace: string; version: number }>(VERSIONS);
-  return new Map(rows.map(({ namespace, version }) => [namespace, version]));
+  const { rows } = await client.query<FoundVersion & { namespace: string }>(VERSIONS);
+  return new Map(rows.map(({ namespace, ...found }) => [namespace, found]));
 }
 
 /**

@@ -6,11 +6,12 @@
  * ends in `id` also orders by time. JSON is kept as text, as it came.
  */
 import { NEXT, STATUSES } from '../../job/states.ts';
+import type { MigrationStep } from '../migrations.ts';
 
 const list = (values: readonly string[]) => values.map((value) => `'${value}'`).join(', ');
 const FINAL = STATUSES.filter((status) => NEXT[status].length === 0);
 
-export const JOBS_STEPS: readonly string[] = [
+export const JOBS_STEPS: readonly MigrationStep[] = [
   // The row grows while it lives; room in the page keeps renewals out of the indexes.
   `CREATE TABLE jobs (
     id text COLLATE "C" NOT NULL PRIMARY KEY,
@@ -107,8 +108,10 @@ export const JOBS_STEPS: readonly string[] = [
     since_at bigint NOT NULL
   )`,
   // Whether the run was claimed under a limit, so that its end makes room for another.
-  `ALTER TABLE jobs ADD COLUMN limited smallint NOT NULL DEFAULT 0`,
+  { additive: `ALTER TABLE jobs ADD COLUMN limited smallint NOT NULL DEFAULT 0` },
   // Jobs that are held until there is room; see limit-statements.ts.
-  `CREATE INDEX jobs_held ON jobs (team_id, tool, turn, id)
+  {
+    additive: `CREATE INDEX jobs_held ON jobs (team_id, tool, turn, id)
     WHERE status = 'queued' AND due_at = 9007199254740991`,
+  },
 ];

@@ -4,17 +4,11 @@ import type { Client } from 'pg';
 import { JobError } from '../../job/errors.ts';
 import { newLease } from '../../job/ids.ts';
 import type { Logger } from '../../job/log.ts';
+import { assertNotNewer } from '../migrations.ts';
 import type { Store } from '../store.ts';
 import { Database, patiently } from './database.ts';
 import { sqlState } from './errors.ts';
-import {
-  assertNotNewer,
-  connectToMigrate,
-  isCurrent,
-  migrate,
-  statusOf,
-  type Steps,
-} from './migrate.ts';
+import { connectToMigrate, isCurrent, migrate, statusOf, type Steps } from './migrate.ts';
 import { PostgresStore } from './postgres-store.ts';
 
 export interface OpenOptions {

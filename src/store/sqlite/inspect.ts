@@ -4,15 +4,15 @@
  */
 import { bootId, monotonic, now } from '../../job/clock.ts';
 import { isDead } from '../process-identity.ts';
+import type { FoundVersion } from '../migrations.ts';
 import { openReader } from './connection.ts';
+import { versionsOf } from './migrate.ts';
 
 /** A worker that has said nothing for longer is not counted as alive. */
 const SILENT_MS = 30_000;
 const INTEGRITY = 'PRAGMA integrity_check(10)';
 const SETTINGS = `SELECT sqlite_version() AS sqlite,
   (SELECT journal_mode FROM pragma_journal_mode) AS journal`;
-const SCHEMA = `SELECT namespace, max(version) AS version FROM schema_migrations GROUP BY namespace`;
-const HAS_SCHEMA = `SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'`;
 const OPEN = `SELECT count(*) AS jobs FROM jobs WHERE completed_at IS NULL`;
 const QUEUED = `SELECT tool, count(*) AS jobs, min(created_at) AS oldest FROM jobs
   WHERE status = 'queued' AND due_at IS NULL GROUP BY tool`;
@@ -29,7 +29,7 @@ export interface Inspection {
   /** What integrity_check finds wrong; empty when nothing is. */
   readonly damage: readonly string[];
   /** Version of the tables, by namespace. */
-  readonly schema: ReadonlyMap<string, number>;
+  readonly schema: ReadonlyMap<string, FoundVersion>;
   readonly open: number;
   /** Tools with jobs that are due, with how long the oldest one waits, in milliseconds. */
   readonly queued: readonly { readonly tool: string; readonly jobs: number; readonly ms: number }[];
@@ -54,12 +54,10 @@ export interface InspectOptions {
  *
  * @throws Error what SQLite says, when the file is no database
  */
-export function schemaVersions(path: string): ReadonlyMap<string, number> {
+export function schemaVersions(path: string): ReadonlyMap<string, FoundVersion> {
   const db = openReader(path);
   try {
-    if (db.prepare(HAS_SCHEMA).get() === undefined) return new Map();
-    const rows = db.prepare(SCHEMA).all();
-    return new Map(rows.map((row) => [String(row['namespace']), Number(row['version'])]));
+    return versionsOf(db);
   } finally {
     db.close();
   }
@@ -79,7 +77,7 @@ export function inspect(path: string, options: InspectOptions): Inspection {
       sqlite: String(all(SETTINGS)[0]?.['sqlite']),
       journal: String(all(SETTINGS)[0]?.['journal']),
       damage: damage.filter((line) => line !== 'ok'),
-      schema: new Map(all(SCHEMA).map((row) => [String(row['namespace']), Number(row['version'])])),
+      schema: versionsOf(db),
       open: Number(all(OPEN)[0]?.['jobs']),
       queued: all(QUEUED).map((row) => ({
         tool: String(row['tool']),

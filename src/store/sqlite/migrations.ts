@@ -108,9 +108,11 @@ export const JOBS_MIGRATIONS: Migrations = {
       since_at INTEGER NOT NULL
     ) STRICT`,
     // Whether the run was claimed under a limit, so that its end makes room for another.
-    `ALTER TABLE jobs ADD COLUMN limited INTEGER NOT NULL DEFAULT 0`,
+    { additive: `ALTER TABLE jobs ADD COLUMN limited INTEGER NOT NULL DEFAULT 0` },
     // Jobs that are held until there is room; see limit-statements.ts.
-    `CREATE INDEX jobs_held ON jobs (team_id, tool, turn, id)
+    {
+      additive: `CREATE INDEX jobs_held ON jobs (team_id, tool, turn, id)
       WHERE status = 'queued' AND due_at = 9007199254740991`,
+    },
   ],
 };

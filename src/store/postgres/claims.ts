@@ -26,7 +26,7 @@ export interface ClaimsOptions {
 /** Deliveries may turn out to mean nothing any more; then we look again, this often. */
 const ROUNDS_MAX = 20;
 /** Most deliveries that one round looks through for jobs that limits let run. */
-const LOOK_MAX = 500;
+const LOOK_MAX = 200;
 
 interface Round {
   readonly jobs: readonly Job[];
@@ -58,23 +58,31 @@ export class Claims {
     if (request.tools.length === 0) return { jobs: [], nextDueMs: null };
     await this.#options.deliveries.prepare(request.tools);
     const jobs: Job[] = [];
-    for (let round = 0; round < ROUNDS_MAX && jobs.length < request.limit; round += 1) {
+    let isShort = true;
+    for (let round = 0; isShort && round < ROUNDS_MAX && jobs.length < request.limit; round += 1) {
       const rest = {
         ...request,
         limit: request.limit - jobs.length,
         idle: request.idle && jobs.length === 0,
       };
-      const isShort = request.limits
-        ? await this.#roundWithin(rest, { limits: request.limits, round, jobs })
-        : await this.#round(rest, jobs);
-      if (!isShort) break;
+      try {
+        isShort = request.limits
+          ? await this.#roundWithin(rest, { limits: request.limits, round, jobs })
+          : await this.#round(rest, jobs);
+      } catch (error) {
+        // What is claimed already is run, whatever becomes of the rest.
+        if (jobs.length === 0) throw error;
+        break;
+      }
+      // What was found does not wait while much is held back: its worker comes again at once.
+      if (request.limits && jobs.length > 0) break;
     }
     const isFull = jobs.length >= request.limit;
     this.#isBusy = isFull;
     return {
       jobs: await this.#withInputs(jobs),
       // A worker without a free slot asks again when it has one.
-      nextDueMs: isFull ? null : await this.#nextDueMs(request.tools),
+      nextDueMs: isFull ? null : await this.#nextDueMs(request, isShort),
     };
   }
 
@@ -203,7 +211,8 @@ export class Claims {
     return jobs.map((job) => ({ ...job, input: job.input ?? bodies.get(job.id) ?? null }));
   }
 
-  async #nextDueMs(tools: readonly string[]): Promise<number | null> {
+  async #nextDueMs({ tools, limits }: ClaimRequest, isShort: boolean): Promise<number | null> {
+    if (limits && isShort) return 0;
     const [row] = await this.#options.database.query(sql.NEXT_DUE, { tools });
     const ms = (row?.['ms'] as number | null | undefined) ?? null;
     return ms === null ? null : Math.max(0, ms);

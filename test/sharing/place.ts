@@ -11,9 +11,10 @@ import { emptyDatabase } from '../support/postgres.ts';
 import { tempFolder, type Ending } from '../support/temp.ts';
 
 export const ENGINES = ['sqlite', 'postgres'] as const;
+export type Engine = (typeof ENGINES)[number];
 
 export interface Address {
-  readonly engine: (typeof ENGINES)[number];
+  readonly engine: Engine;
   /** Path of the file, or URL of the database. */
   readonly at: string;
 }
@@ -25,7 +26,7 @@ export interface CrewOptions extends Address {
 
 const CREW = new URL('./crew.ts', import.meta.url);
 
-export async function emptyPlace(t: Ending, engine: Address['engine']): Promise<Address> {
+export async function emptyPlace(t: Ending, engine: Engine): Promise<Address> {
   const at = engine === 'sqlite' ? join(tempFolder(t), 'jobs.db') : await emptyDatabase();
   return { engine, at };
 }

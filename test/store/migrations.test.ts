@@ -78,7 +78,7 @@ describe('opening a store', () => {
     await (await openStore(path)).close();
     const half = {
       ...APP,
-      sqlite: [APP.sqlite[0] ?? '', `${APP.sqlite[1]}; SELECT * FROM nowhere`],
+      sqlite: [APP.sqlite[0] ?? '', `${sqlOf(APP.sqlite[1] ?? '')}; SELECT * FROM nowhere`],
     };
     await assert.rejects(openStore(path, { migrations: [half] }), /nowhere/);
     assert.deepEqual(versions(path), [1]);

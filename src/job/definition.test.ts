@@ -54,6 +54,8 @@ test('options out of their range are refused', () => {
     { attempts: '3' },
     { timeoutMs: 86_400_001 },
     { answerWithinMs: 999 },
+    { maxRunning: -1 },
+    { maxRunningPerTeam: 10_001 },
     { backoff: { baseMs: -1 } },
     { backoff: { maxMs: 3_600_001 } },
     { name: '' },

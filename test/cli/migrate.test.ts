@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { cli } from '../../scripts/cli-process.ts';
 import { masked } from '../../src/cli/log.ts';
@@ -31,6 +32,29 @@ test('a file is planned, migrated and then up to date; only apply makes it', asy
     assert.ok(rows.every(({ found, wanted }) => found === wanted));
   }
   assert.deepEqual(await run('plan'), []);
+});
+
+test('tables that a newer program only added to are no reason to refuse, others are', async (t) => {
+  const path = join(tempFolder(t), 'jobs.db');
+  await cli(['migrate', 'apply', '--db', path]);
+  const status = async () => (await cli(['migrate', 'status', '--db', path])).stdout;
+  const add = (version: number, additive: number) => {
+    const db = new DatabaseSync(path);
+    db.prepare('INSERT INTO schema_migrations VALUES (?, ?, 0, ?)').run('team', version, additive);
+    db.close();
+  };
+  add(100, 1);
+  assert.match(await status(), /team .* newer, and this program may run/);
+  const doctor = async () => (await cli(['doctor', '--db', path])).stdout;
+  assert.doesNotMatch(await doctor(), /Install a version/);
+  add(101, 0);
+  assert.match(await status(), /team .* newer than this program/);
+  assert.match(await doctor(), /Install a version/);
+  const refused = await cli(['start', '--db', path, '--json']);
+  assert.match(
+    String(errorOf(refused)['message']),
+    /"team" are at version 101, this program knows/,
+  );
 });
 
 test('an address that is logged loses its password', () => {

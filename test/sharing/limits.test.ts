@@ -3,12 +3,15 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, test } from 'node:test';
 import { monotonic } from '../../src/job/clock.ts';
+import { fileURLToPath } from 'node:url';
 import { cancel } from '../../src/job/transitions.ts';
+import { started } from '../cli/a-server.ts';
 import { ownerOf } from '../support/a-job.ts';
 import { until } from '../support/until.ts';
 import { emptyPlace, ENGINES, openAt, openIn, runningIn, startCrew, submit } from './place.ts';
 
 const TEAMS = ['tem_a', 'tem_b', 'tem_c'];
+const JOBS = fileURLToPath(new URL('./jobs.ts', import.meta.url));
 const TOOLS = ['free', 'five', 'two'];
 
 for (const engine of ENGINES) {
@@ -60,6 +63,26 @@ for (const engine of ENGINES) {
       await until('all have ended', async () => (await openIn(store)) === 0, { ms: 60_000 });
       const took = monotonic() - begunAt;
       assert.ok(took < 15_000, `40 jobs of 5 ms took ${Math.round(took)} ms`);
+    });
+
+    test('the command line, its workers and the limits of definitions keep them too', async (t) => {
+      const place = await emptyPlace(t, engine);
+      const store = await openAt(place);
+      t.after(() => store.close());
+      const given = { tool: 'free', ms: 600_000, count: 6 };
+      for (const team of ['tem_a', 'tem_b']) await submit(store, { ...given, team });
+      await submit(store, { ...given, team: 'tem_c', tool: 'two' });
+      for (const more of [['--workers', '2'], []]) {
+        const args = ['worker', '--jobs', JOBS, '--concurrency', '4', '--json', ...more];
+        await started(t, [...args, '--max-running-per-team', '3'], { MCP_ASYNC_JOBS_DB: place.at });
+      }
+      const counts = async () =>
+        (await runningIn(store)).map(({ team, running }) => `${team} ${running}`).toSorted();
+      const expected = ['tem_a 3', 'tem_b 3', 'tem_c 2'];
+      await until('all slots are taken', async () => (await counts()).length === 3);
+      await until('they are full', async () => (await counts()).join() === expected.join());
+      await pause(1_200);
+      assert.deepEqual(await counts(), expected);
     });
 
     test('a cancel in another process makes room', async (t) => {

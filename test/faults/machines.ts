@@ -54,18 +54,20 @@ function slowReturns(times: readonly (number | null)[]): string[] {
 }
 
 /** Whatever the database does, a client reads a code of ours, and may ask again where it is one of the store. */
-function untyped(fleet: Fleet): string[] {
-  const wrong = [...fleet.refusals].filter(
-    ([code, isRetryable]) =>
-      code === 'INTERNAL_ERROR' || (code.startsWith('STORE_') && !isRetryable),
-  );
-  const unanswered = fleet.history.entries.filter(
+function untyped({ refusals }: Fleet): string[] {
+  return [...refusals]
+    .filter(
+      ([code, mayRepeat]) => code === 'INTERNAL_ERROR' || (code.startsWith('STORE_') && !mayRepeat),
+    )
+    .map(([code]) => `clients were told ${code}, and not to ask again`);
+}
+
+/** Calls that were given up; where the server lives and can be reached there are none. */
+function unanswered({ history }: Fleet): string[] {
+  const given = history.entries.filter(
     ({ why, endedAt }) => why === 'no answer' && endedAt !== null,
-  ).length;
-  return [
-    ...wrong.map(([code]) => `clients were told ${code}, and not to ask again`),
-    ...(unanswered > 0 ? [`${unanswered} calls were not answered`] : []),
-  ];
+  );
+  return given.length > 0 ? [`${given.length} calls were not answered`] : [];
 }
 
 const codesOf = (fleet: Fleet): string => [...fleet.refusals.keys()].sort().join(', ') || 'none';
@@ -96,7 +98,7 @@ async function databaseKills(run: FaultRun): Promise<Outcome> {
         backs.push(await backAgain(fleet));
         kills += 1;
       }
-      violations.push(...slowReturns(backs), ...untyped(fleet));
+      violations.push(...slowReturns(backs), ...untyped(fleet), ...unanswered(fleet));
       return {
         'database kills': kills,
         'back within ms (p50)': percentile(real(backs), 0.5),
@@ -128,7 +130,7 @@ async function failovers(run: FaultRun): Promise<Outcome> {
         backs.push(await backAgain(fleet));
         violations.push(...(await cluster.repair()));
       }
-      violations.push(...slowReturns(backs), ...untyped(fleet));
+      violations.push(...slowReturns(backs), ...untyped(fleet), ...unanswered(fleet));
       return {
         'of these with the old primary alive': Math.floor(run.count / 2),
         'back within ms (p50)': percentile(real(backs), 0.5),
@@ -316,24 +318,36 @@ async function cutMachine(
   release();
 }
 
-/** Clients lose the server out of sight, again and again. */
-async function cutClients(run: FaultRun): Promise<Outcome> {
-  return storm(run, {
+/** Clients lose the server out of sight, and servers and workers the database, again and again. */
+async function cutUnderLoad(run: FaultRun): Promise<Outcome> {
+  const random = new Seeded(run.seed);
+  const at = await place(run.t, run.engine);
+  const isPostgres = run.engine === 'postgres';
+  const behind = isPostgres ? await Cable.to(run.t, Number(new URL(at.at).port), random) : null;
+  const violations: string[] = [];
+  const outcome = await storm(run, {
     application: 'works',
-    async disturb({ fleet, random }) {
-      const cable = await Cable.to(run.t, Number(new URL(fleet.url).port), random);
-      fleet.cable = cable;
+    at,
+    guests: isPostgres ? 1 : 0,
+    ...(behind && { fleet: { at: behind.through(at.at) } }),
+    async disturb({ fleet }) {
+      const before = await Cable.to(run.t, Number(new URL(fleet.url).port), random);
+      fleet.cable = before;
       for (let i = 0; i < run.count; i += 1) {
         await pause(random.within(100, 500));
+        const cable = behind && random.isTrue(0.5) ? behind : before;
         cable.set(random.of(['silent', 'broken', 'late', 'narrow'] as const));
-        await pause(random.within(200, 1_500));
+        // Now and then for longer than calls are tried again.
+        await pause(run.count > 4 && random.isTrue(0.1) ? 13_000 : random.within(200, 1_500));
         // What was under way arrives after all, or never.
         if (random.isTrue(0.5)) cable.cut();
         cable.set('fair');
       }
-      return { 'cut from clients': run.count };
+      violations.push(...untyped(fleet));
+      return { 'cuts under load': run.count, 'errors told': codesOf(fleet) };
     },
   });
+  return { ...outcome, violations: [...outcome.violations, ...violations] };
 }
 
 export const MACHINES: Readonly<Record<string, Fault>> = {
@@ -357,17 +371,17 @@ export const MACHINES: Readonly<Record<string, Fault>> = {
   },
   F13: {
     title:
-      'workers cut off from the database (silence, resets, delays, 64 kbit), and clients from the server',
+      'servers and workers cut off from the database (silence, resets, delays, 64 kbit), and clients from the server',
     bar: `taken over within lease + 5 s, half-open found within ${FOUND_MS / 1_000} s, late writes refused, 0 duplicated`,
     engines: ENGINES,
     full: 108,
     quick: 4,
     async run(run) {
-      const clients = await withEnding((t) =>
-        cutClients({ ...run, t, count: Math.ceil(run.count / 4) }),
+      const underLoad = await withEnding((t) =>
+        cutUnderLoad({ ...run, t, count: Math.ceil(run.count / 4) }),
       );
-      if (run.engine === 'sqlite') return { ...clients, runs: Math.ceil(run.count / 4) };
-      return { ...together([await cutOff(run), clients]), runs: run.count };
+      if (run.engine === 'sqlite') return { ...underLoad, runs: Math.ceil(run.count / 4) };
+      return { ...together([await cutOff(run), underLoad]), runs: run.count };
     },
   },
 };

@@ -8,7 +8,7 @@ after(stopServer);
 shortFaults('postgres', {
   F3: 3,
   F9: 6,
-  F11: 150,
+  F11: 100,
   F12: 1,
   F13: 2,
   F14: 1,

@@ -59,7 +59,7 @@ const ONLY_FROM: Readonly<Record<string, readonly string[]>> = {
     'src/cli/',
     'src/http/',
   ],
-  'src/store/postgres/': ['src/postgres.ts', 'src/team/postgres/'],
+  'src/store/postgres/': ['src/postgres.ts', 'src/team/postgres/', 'src/cli/doctor/postgres.ts'],
 };
 
 /** Packages that only these files and folders may import. */

@@ -54,18 +54,20 @@ function slowReturns(times: readonly (number | null)[]): string[] {
 }
 
 /** Whatever the database does, a client reads a code of ours, and may ask again where it is one of the store. */
-function untyped(fleet: Fleet): string[] {
-  const wrong = [...fleet.refusals].filter(
-    ([code, isRetryable]) =>
-      code === 'INTERNAL_ERROR' || (code.startsWith('STORE_') && !isRetryable),
-  );
-  const unanswered = fleet.history.entries.filter(
+function untyped({ refusals }: Fleet): string[] {
+  return [...refusals]
+    .filter(
+      ([code, mayRepeat]) => code === 'INTERNAL_ERROR' || (code.startsWith('STORE_') && !mayRepeat),
+    )
+    .map(([code]) => `clients were told ${code}, and not to ask again`);
+}
+
+/** Calls that were given up; where the server lives and can be reached there are none. */
+function unanswered({ history }: Fleet): string[] {
+  const given = history.entries.filter(
     ({ why, endedAt }) => why === 'no answer' && endedAt !== null,
-  ).length;
-  return [
-    ...wrong.map(([code]) => `clients were told ${code}, and not to ask again`),
-    ...(unanswered > 0 ? [`${unanswered} calls were not answered`] : []),
-  ];
+  );
+  return given.length > 0 ? [`${given.length} calls were not answered`] : [];
 }
 
 const codesOf = (fleet: Fleet): string => [...fleet.refusals.keys()].sort().join(', ') || 'none';
@@ -96,7 +98,7 @@ async function databaseKills(run: FaultRun): Promise<Outcome> {
         backs.push(await backAgain(fleet));
         kills += 1;
       }
-      violations.push(...slowReturns(backs), ...untyped(fleet));
+      violations.push(...slowReturns(backs), ...untyped(fleet), ...unanswered(fleet));
       return {
         'database kills': kills,
         'back within ms (p50)': percentile(real(backs), 0.5),
@@ -128,7 +130,7 @@ async function failovers(run: FaultRun): Promise<Outcome> {
         backs.push(await backAgain(fleet));
         violations.push(...(await cluster.repair()));
       }
-      violations.push(...slowReturns(backs), ...untyped(fleet));
+      violations.push(...slowReturns(backs), ...untyped(fleet), ...unanswered(fleet));
       return {
         'of these with the old primary alive': Math.floor(run.count / 2),
         'back within ms (p50)': percentile(real(backs), 0.5),
@@ -149,10 +151,12 @@ const HELD = 3;
 const AT_ONCE = 12;
 
 /** How a machine is cut off from the database, and until when. */
-const CUTS: readonly {
+interface Cut {
   readonly weather: Weather;
   readonly until: 'taken over' | 'found' | 'ended';
-}[] = [
+}
+
+const CUTS: readonly Cut[] = [
   { weather: 'silent', until: 'taken over' },
   { weather: 'broken', until: 'taken over' },
   { weather: 'late', until: 'ended' },
@@ -160,6 +164,12 @@ const CUTS: readonly {
   { weather: 'silent', until: 'found' },
   { weather: 'broken', until: 'taken over' },
 ];
+
+function cutOf(n: number): Cut {
+  const cut = CUTS[n % CUTS.length];
+  if (!cut) throw new Error('there is no cut');
+  return cut;
+}
 
 interface Counts {
   readonly taken: number[];
@@ -171,7 +181,7 @@ interface Counts {
 interface Machine {
   readonly cable: Cable;
   readonly script: Script;
-  readonly cut: (typeof CUTS)[number];
+  readonly cut: Cut;
 }
 
 /** Workers on machines of their own hold jobs, and are cut off from the database. */
@@ -185,16 +195,9 @@ async function cutOff(run: FaultRun): Promise<Outcome> {
   const counts: Counts = { taken: [], found: [], told: 0, violations: [] };
   const client = fleet.client(caller, 'ann');
   for (let i = 0; i < run.count; i += AT_ONCE) {
-    const cuts = Array.from(
-      { length: Math.min(AT_ONCE, run.count - i) },
-      (_, n) => CUTS[(i + n) % CUTS.length] ?? CUTS[0],
-    );
-    await withEnding((t) =>
-      cutRound(
-        { ...run, t, seed: run.seed + i },
-        { fleet, client, random, counts, cuts: cuts.filter((cut) => cut !== undefined) },
-      ),
-    );
+    const cuts = Array.from({ length: Math.min(AT_ONCE, run.count - i) }, (_, n) => cutOf(i + n));
+    const round = { fleet, client, random, counts, cuts };
+    await withEnding((t) => cutRound({ ...run, t, seed: run.seed + i }, round));
   }
   const rest = await atRest(fleet);
   const stale = done(fleet.history.entries, 'settle').filter(({ value }) => !value.applied).length;
@@ -215,7 +218,7 @@ interface Round {
   readonly client: Client;
   readonly random: Seeded;
   readonly counts: Counts;
-  readonly cuts: readonly (typeof CUTS)[number][];
+  readonly cuts: readonly Cut[];
 }
 
 async function cutRound({ t, seed }: FaultRun, round: Round): Promise<void> {
@@ -245,7 +248,7 @@ async function cutRound({ t, seed }: FaultRun, round: Round): Promise<void> {
         .filter(({ pid }) => pids.has(pid))
         .map(({ key }) => key);
       await pause(random.below(LEASE_MS));
-      await cutMachine(machine, { ...round, keys: mine, pids });
+      await cutMachine(machine, round, { keys: mine, pids });
     }),
   );
   await Promise.all(ids.map((id) => client.ended(id)));
@@ -255,16 +258,18 @@ async function cutRound({ t, seed }: FaultRun, round: Round): Promise<void> {
 const pidsOf = ({ lines }: Script): readonly number[] =>
   (lines.find(({ event }) => event === 'open')?.['pids'] as number[] | undefined) ?? [];
 
+interface Held {
+  /** Its jobs. */
+  readonly keys: readonly string[];
+  /** Its processes. */
+  readonly pids: ReadonlySet<number>;
+}
+
 /** One machine is cut off, and what becomes of the jobs that it holds. */
 async function cutMachine(
   { cable, script, cut }: Machine,
-  {
-    fleet,
-    random,
-    counts,
-    keys,
-    pids,
-  }: Round & { keys: readonly string[]; pids: ReadonlySet<number> },
+  { fleet, random, counts }: Round,
+  { keys, pids }: Held,
 ): Promise<void> {
   const { folder } = fleet.place;
   const { violations } = counts;
@@ -283,21 +288,27 @@ async function cutMachine(
   // Its handlers may end while nobody can be told, or find that they should not have gone on.
   const endsAlone = random.isTrue(0.5);
   if (endsAlone) release();
-  const elsewhere = () =>
-    marksOf(folder).filter(
-      ({ what, key, pid }) => what === 'began' && keys.includes(key) && !pids.has(pid),
-    ).length;
+  /** Whether each of its jobs began somewhere else, or was stopped here. */
+  const all = (what: 'began' | 'stopped') => {
+    const marks = marksOf(folder).filter((one) => one.what === what);
+    const isHere = what === 'stopped';
+    return keys.every((key) =>
+      marks.some((one) => one.key === key && pids.has(one.pid) === isHere),
+    );
+  };
   const isFound = () =>
     script.lines.slice(said).some(({ message }) => /failed; trying again/.test(String(message)));
   const noticed = until('it was noticed', isFound, { ms: FOUND_MS + 2_000, everyMs: 20 }).then(
     () => monotonic() - cutAt,
     () => Infinity,
   );
-  await until('others have them', () => elsewhere() >= keys.length, { ms: 2 * TAKEN_MS })
-    .then(() => counts.taken.push(monotonic() - cutAt))
-    .catch(() => violations.push(`${cut.weather}: nobody took over`));
-  if (monotonic() - cutAt > TAKEN_MS)
-    violations.push(`${cut.weather}: taken over after ${monotonic() - cutAt} ms`);
+  const isTaken = await until('others have them', () => all('began'), { ms: 2 * TAKEN_MS }).catch(
+    () => false,
+  );
+  const takenMs = monotonic() - cutAt;
+  counts.taken.push(takenMs);
+  if (!isTaken || takenMs > TAKEN_MS)
+    violations.push(`${cut.weather}: not taken over within ${takenMs} ms`);
   if (cut.until === 'found') {
     const ms = await noticed;
     counts.found.push(ms);
@@ -305,35 +316,43 @@ async function cutMachine(
   }
   cable.set('fair');
   if (!endsAlone) {
-    const stopped = () =>
-      marksOf(folder).filter(
-        ({ what, key, pid }) => what === 'stopped' && keys.includes(key) && pids.has(pid),
-      ).length;
-    await until('it is told to stop', () => stopped() >= keys.length, { ms: 20_000 })
+    await until('it is told to stop', () => all('stopped'), { ms: 20_000 })
       .then(() => (counts.told += keys.length))
       .catch(() => violations.push(`${cut.weather}: a run was not told to stop`));
   }
   release();
 }
 
-/** Clients lose the server out of sight, again and again. */
-async function cutClients(run: FaultRun): Promise<Outcome> {
-  return storm(run, {
+/** Clients lose the server out of sight, and servers and workers the database, again and again. */
+async function cutUnderLoad(run: FaultRun): Promise<Outcome> {
+  const random = new Seeded(run.seed);
+  const at = await place(run.t, run.engine);
+  const isPostgres = run.engine === 'postgres';
+  const behind = isPostgres ? await Cable.to(run.t, Number(new URL(at.at).port), random) : null;
+  const violations: string[] = [];
+  const outcome = await storm(run, {
     application: 'works',
-    async disturb({ fleet, random }) {
-      const cable = await Cable.to(run.t, Number(new URL(fleet.url).port), random);
-      fleet.cable = cable;
+    at,
+    guests: isPostgres ? 1 : 0,
+    ...(behind && { fleet: { at: behind.through(at.at) } }),
+    async disturb({ fleet }) {
+      const before = await Cable.to(run.t, Number(new URL(fleet.url).port), random);
+      fleet.cable = before;
       for (let i = 0; i < run.count; i += 1) {
         await pause(random.within(100, 500));
+        const cable = behind && random.isTrue(0.5) ? behind : before;
         cable.set(random.of(['silent', 'broken', 'late', 'narrow'] as const));
-        await pause(random.within(200, 1_500));
+        // Now and then for longer than calls are tried again.
+        await pause(run.count > 4 && random.isTrue(0.1) ? 13_000 : random.within(200, 1_500));
         // What was under way arrives after all, or never.
         if (random.isTrue(0.5)) cable.cut();
         cable.set('fair');
       }
-      return { 'cut from clients': run.count };
+      violations.push(...untyped(fleet));
+      return { 'cuts under load': run.count, 'errors told': codesOf(fleet) };
     },
   });
+  return { ...outcome, violations: [...outcome.violations, ...violations] };
 }
 
 export const MACHINES: Readonly<Record<string, Fault>> = {
@@ -357,17 +376,17 @@ export const MACHINES: Readonly<Record<string, Fault>> = {
   },
   F13: {
     title:
-      'workers cut off from the database (silence, resets, delays, 64 kbit), and clients from the server',
+      'servers and workers cut off from the database (silence, resets, delays, 64 kbit), and clients from the server',
     bar: `taken over within lease + 5 s, half-open found within ${FOUND_MS / 1_000} s, late writes refused, 0 duplicated`,
     engines: ENGINES,
     full: 108,
     quick: 4,
     async run(run) {
-      const clients = await withEnding((t) =>
-        cutClients({ ...run, t, count: Math.ceil(run.count / 4) }),
+      const underLoad = await withEnding((t) =>
+        cutUnderLoad({ ...run, t, count: Math.ceil(run.count / 4) }),
       );
-      if (run.engine === 'sqlite') return { ...clients, runs: Math.ceil(run.count / 4) };
-      return { ...together([await cutOff(run), clients]), runs: run.count };
+      if (run.engine === 'sqlite') return { ...underLoad, runs: Math.ceil(run.count / 4) };
+      return { ...together([await cutOff(run), underLoad]), runs: run.count };
     },
   },
 };

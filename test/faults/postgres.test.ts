@@ -5,4 +5,13 @@ import { shortFaults } from './short.ts';
 
 after(stopServer);
 
-shortFaults('postgres', { F3: 3, F9: 6, F11: 1, F16: 15, F17: 1 });
+shortFaults('postgres', {
+  F3: 3,
+  F9: 6,
+  F11: 100,
+  F12: 1,
+  F13: 2,
+  F14: 1,
+  F16: 15,
+  F17: 1,
+});

@@ -90,52 +90,46 @@ test('behind a pooler the store works, and says at the start what does not', asy
   assert.equal((await other.apply(job.id, complete(job, '{}', []))).outcome, 'applied');
 });
 
-/** What a pooler may do with settings that it does not know: refuse them, or drop them in silence. */
-const MANNERS = {
-  'that refuses settings': '',
-  'that drops settings':
-    'ignore_startup_parameters = extra_float_digits,options,statement_timeout,lock_timeout,idle_in_transaction_session_timeout',
-};
-
-for (const [manner, setting] of Object.entries(MANNERS)) {
-  test(`behind a real PgBouncer ${manner}, servers and workers lose nothing under kills`, async (t) => {
-    const missing = noPgbouncer();
-    if (missing !== null) return t.skip(`NOT RUN: ${missing}`);
-    const direct = await emptyDatabase();
-    const url = await startPgbouncer(t, direct, setting);
-    const at: Place = { ...placeAt(t, direct), at: url };
-    const { counted, violations } = await storm(
-      { t, engine: 'postgres', seed: 1, count: 1 },
-      {
-        application: 'works',
-        at,
-        guests: 1,
-        clients: 4,
-        async disturb({ fleet }) {
-          await pause(700);
-          await kill(fleet.server);
-          await fleet.start();
-          await pause(700);
-          return {};
-        },
+test('behind a real PgBouncer servers and workers lose nothing under kills', async (t) => {
+  const missing = noPgbouncer();
+  if (missing !== null) return t.skip(`NOT RUN: ${missing}`);
+  const direct = await emptyDatabase();
+  const at: Place = { ...placeAt(t, direct), at: await startPgbouncer(t, direct) };
+  const { counted, violations } = await storm(
+    { t, engine: 'postgres', seed: 1, count: 1 },
+    {
+      application: 'works',
+      at,
+      guests: 1,
+      clients: 4,
+      async disturb({ fleet }) {
+        await pause(700);
+        await kill(fleet.server);
+        await fleet.start();
+        await pause(700);
+        return {};
       },
-    );
-    t.diagnostic(JSON.stringify(counted));
-    assert.deepEqual(violations, []);
-    const left = await psql<{ held: string }>(
-      direct,
-      `SELECT count(*) AS held FROM pg_stat_activity
-        WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
-    );
-    assert.equal(left[0]?.held, '0');
-  });
-}
+    },
+  );
+  t.diagnostic(JSON.stringify(counted));
+  assert.deepEqual(violations, []);
+  const left = await psql<{ held: string }>(
+    direct,
+    `SELECT count(*) AS held FROM pg_stat_activity
+      WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
+  );
+  assert.equal(left[0]?.held, '0');
+});
 
-test('behind a pooler a single statement has the timeout of the server, too', async (t) => {
+/** PgBouncer refuses settings that it does not know, or drops them in silence. */
+const DROPS =
+  'ignore_startup_parameters = extra_float_digits,options,statement_timeout,lock_timeout,idle_in_transaction_session_timeout';
+
+test('behind a pooler that drops settings a statement has the timeouts of the server all the same', async (t) => {
   const missing = noPgbouncer();
   if (missing !== null) return t.skip(`NOT RUN: ${missing}`);
   const url = await emptyDatabase();
-  const store = await openStore(await startPgbouncer(t, url));
+  const store = await openStore(await startPgbouncer(t, url, DROPS));
   t.after(() => store.close());
   const timeouts = defineStatement<Record<string, never>>({
     name: 'timeouts',

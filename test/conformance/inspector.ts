@@ -110,9 +110,9 @@ class Inspector {
   /** The newest job, once it is another one than `before`: a call of a tool tells no id. */
   async newest(before?: string): Promise<string> {
     return until('there is a new job', async () => {
-      const [job] = (await this.data('list_jobs', { limit: 1 })) as unknown as readonly Data[];
-      const id = String(job?.['job_id'] ?? '');
-      return id !== before && id;
+      const listed = await this.data('list_jobs', { limit: 1 });
+      const [job] = listed as unknown as readonly { readonly job_id: string }[];
+      return job?.job_id !== before && job?.job_id;
     });
   }
 

@@ -88,12 +88,12 @@ export const SURFACES: Readonly<Record<string, Surface>> = {
  * @returns its result, where it is final
  */
 export async function untilIs(
-  { look }: Surface,
+  surface: Surface,
   server: Server,
   { id, state }: { readonly id: string; readonly state: Seen['state'] },
 ): Promise<unknown> {
   const reached = async (): Promise<Seen | false> => {
-    const seen = await look(server, id);
+    const seen = await surface.look(server, id);
     return seen.state === state && seen;
   };
   return (await until(`${id} is ${state}`, reached, { ms: 20_000 })).result;

@@ -70,7 +70,7 @@ async function overHttp(t: Ending, era: Era): Promise<Server> {
 async function overStdio(t: Ending, era: Era): Promise<Server> {
   const db = `${tempFolder(t)}/jobs.db`;
   const command = [BIN, 'stdio', '--db', db, '--jobs', JOBS, '--log-level', 'error'];
-  const messages: Reply[] = [];
+  const messages: (Reply & { readonly id?: number })[] = [];
   let child: ChildProcess;
   let last = 0;
   let answers = new Map<number, (reply: Reply) => void>();
@@ -97,7 +97,7 @@ async function overStdio(t: Ending, era: Era): Promise<Server> {
     child.stdin?.on('error', () => {});
     assert.ok(child.stdout);
     createInterface({ input: child.stdout }).on('line', (line) => {
-      const message = JSON.parse(line) as Reply & { id?: number };
+      const message = JSON.parse(line) as (typeof messages)[number];
       messages.push(message);
       answers.get(message.id ?? 0)?.(message);
     });
@@ -118,9 +118,9 @@ async function overStdio(t: Ending, era: Era): Promise<Server> {
   return {
     ask,
     async listen(notifications) {
-      const before = messages.length;
+      const [before, id] = [messages.length, last + 1];
       await ask('subscriptions/listen', { notifications });
-      return messages.slice(before);
+      return messages.slice(before).filter((one) => one.id === undefined || one.id === id);
     },
     async killServer() {
       const ended = once(child, 'exit');

@@ -17,6 +17,9 @@ export interface Reply {
   // What comes back is asserted on, field by field.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly result: any;
+  /** Of a notification. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly params?: any;
   readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
 }
 
@@ -65,11 +68,10 @@ export function message2026(
 async function replies(response: Response): Promise<readonly Reply[]> {
   const text = await response.text();
   const frames = [...text.matchAll(/^data: (.+)$/gm)].map(([, data]) => data ?? '');
-  return (frames.length > 0 ? frames : [text]).map((message) => ({
-    result: undefined,
-    ...JSON.parse(message),
-    status: response.status,
-  }));
+  return (frames.length > 0 ? frames : [text]).map((message) => {
+    const parsed = JSON.parse(message) as Partial<Reply>;
+    return Object.assign({ result: undefined }, parsed, { status: response.status });
+  });
 }
 
 async function reply(response: Response): Promise<Reply> {

@@ -47,6 +47,30 @@ test('a 2025 client that asks for no task gets the plain handle', async (t) => {
   assert.equal(result.task, undefined);
 });
 
+test('a tool that gives no task refuses one with -32601, and is not called', async (t) => {
+  let calls = 0;
+  const { url } = await aTaskServer(t, {
+    tools: (mcp) =>
+      void mcp.registerTool('own', {}, () => {
+        calls += 1;
+        return { content: [] };
+      }),
+  });
+  const nap = { name: 'nap', arguments: { ms: 60_000 } };
+  const job_id = (await plain(url, 'nap', nap.arguments)).data.job_id;
+  for (const name of ['own', 'get_job_status', 'list_jobs', 'answer_job', 'cancel_job']) {
+    const call = { name, arguments: { job_id }, task: {} };
+    const { error } = await old(url, 'tools/call', call);
+    assert.equal(error?.code, -32_601, name);
+    assert.match(error.message, new RegExp(`"${name}" gives no task`));
+  }
+  assert.equal(calls, 0);
+  assert.equal((await plain(url, 'get_job_status', { job_id })).data.completed_at, null);
+  // To 2026-07-28 the parameter means nothing.
+  const { result } = await modern(url, 'tools/call', { name: 'own', arguments: {}, task: {} });
+  assert.deepEqual([result.content, calls], [[], 1]);
+});
+
 test('a task is created, read, listed, and its result is waited for', async (t) => {
   const { url } = await aTaskServer(t);
   const taskId = await submitted(url, 'nap', { ms: 400 });

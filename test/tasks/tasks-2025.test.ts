@@ -9,7 +9,7 @@ import {
   ListTasksResultV1Schema,
 } from '@modelcontextprotocol/ext-tasks/core/v1';
 import { until } from '../support/until.ts';
-import { aTaskServer, modern, old, plain } from './wire.ts';
+import { ALL, aTaskServer, modern, old, plain } from './wire.ts';
 
 async function submitted(url: string, name: string, args: object): Promise<string> {
   const { result } = await old(url, 'tools/call', { name, arguments: args, task: { ttl: 5 } });
@@ -140,6 +140,21 @@ test('methods of 2026 are unknown to a 2025 client, and the other way round', as
   for (const method of ['tasks/result', 'tasks/list']) {
     const { status, error } = await modern(url, method, { taskId });
     assert.deepEqual([status, error?.code], [404, -32_601], method);
+  }
+});
+
+test('what belongs to 2026 means nothing in a request of 2025', async (t) => {
+  const { url } = await aTaskServer(t);
+  const _meta = { 'io.modelcontextprotocol/clientCapabilities': ALL };
+  const call = { name: 'nap', arguments: { ms: 60_000 }, _meta };
+  const { result } = await old(url, 'tools/call', call);
+  assert.equal(result.resultType, undefined);
+  const taskId = result.structuredContent.data.job_id;
+  const got = await old(url, 'tasks/get', { taskId, _meta });
+  assert.deepEqual([got.result.ttl, got.result.ttlMs], [null, undefined]);
+  const listen = { notifications: { taskIds: [taskId] } };
+  for (const params of [listen, { ...listen, _meta }]) {
+    assert.equal((await old(url, 'subscriptions/listen', params)).error?.code, -32_601);
   }
 });
 

@@ -134,8 +134,8 @@ export function agreement(
   histories: number,
   open: (t: Ending) => Promise<Store>,
 ): void {
-  const title = `the surfaces never disagree and never go backwards, on ${engine}`;
-  test(title, { timeout: 59_000 }, async (t) => {
+  const title = 'the surfaces never disagree and never go backwards';
+  test(`${title}, on ${engine}`, { timeout: 59_000 }, async (t) => {
     const store = await open(t);
     const serving = await serve({
       jobs: TASK_JOBS,

@@ -73,6 +73,7 @@ function submissionConfig(definition: AnyDefinition): ToolConfig {
       inputSchema: advertise(withIdempotencyKey(compact(definition.inputJson))),
       outputSchema: submissionOutput(definition, HANDLE),
       annotations: QUEUES,
+      givesTasks: true,
     };
     submissions.set(definition, config);
   }

@@ -15,7 +15,7 @@ import type { Job } from '../job/job.ts';
 import type { Who } from '../job/who.ts';
 import type { QueueContext } from '../queue/context.ts';
 import type { Viewing } from './job-view.ts';
-import { hasTasks, tasksRequired } from './task-capability.ts';
+import { hasTasks, namesRevision, tasksRequired } from './task-capability.ts';
 import { TaskStream } from './task-stream.ts';
 import { AUTHORISE_MS } from './while-allowed.ts';
 
@@ -37,7 +37,7 @@ export interface Listener {
   readonly again: () => Promise<Who | null>;
 }
 
-/** @returns null when the message is anything but a subscription that names tasks */
+/** @returns null when the message is anything but a subscription of 2026-07-28 that names tasks */
 export function listenRequestIn(message: unknown): ListenRequest | null {
   const { id, method, params } = (message ?? {}) as {
     readonly id?: unknown;
@@ -50,6 +50,7 @@ export function listenRequestIn(message: unknown): ListenRequest | null {
   const taskIds = params?.notifications?.taskIds;
   if (method !== 'subscriptions/listen' || taskIds === undefined) return null;
   if (typeof id !== 'string' && typeof id !== 'number') return null;
+  if (!namesRevision(params?._meta)) return null;
   const declaresTasks = hasTasks(params?._meta?.[CLIENT_CAPABILITIES_META_KEY]);
   return { id, taskIds, declaresTasks };
 }

@@ -2,6 +2,7 @@
 import {
   CLIENT_CAPABILITIES_META_KEY,
   MissingRequiredClientCapabilityError,
+  PROTOCOL_VERSION_META_KEY,
   type ClientCapabilities,
   type McpServer,
   type ServerContext,
@@ -11,9 +12,13 @@ import { filterInitialize, hasSeam } from './tool-call-seam.ts';
 /** Names the extension of 2026-07-28. */
 export const TASKS = 'io.modelcontextprotocol/tasks';
 
-/** Whether the request is of 2026-07-28 or later; those carry an envelope. */
+/** Whether the request is of 2026-07-28 or later; those name their revision in their `_meta`. */
 export function isModern({ mcpReq: { envelope } }: ServerContext): boolean {
-  return envelope !== undefined;
+  return namesRevision(envelope);
+}
+
+export function namesRevision(meta: object | undefined): boolean {
+  return meta !== undefined && PROTOCOL_VERSION_META_KEY in meta;
 }
 
 /** The capabilities that a request of 2026-07-28 declares, as they came. */
@@ -24,8 +29,8 @@ function declaredIn(envelope: object | undefined): ClientCapabilities | undefine
 }
 
 /** Whether the request declares the Tasks extension. A 2025 request never does. */
-export function declaresTasks({ mcpReq: { envelope } }: ServerContext): boolean {
-  return hasTasks(declaredIn(envelope));
+export function declaresTasks(context: ServerContext): boolean {
+  return isModern(context) && hasTasks(declaredIn(context.mcpReq.envelope));
 }
 
 export function hasTasks(capabilities: ClientCapabilities | undefined): boolean {

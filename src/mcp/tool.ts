@@ -4,6 +4,7 @@
  */
 import {
   ProtocolError,
+  ProtocolErrorCode,
   UrlElicitationRequiredError,
   type ServerContext,
   type ToolAnnotations,
@@ -12,6 +13,7 @@ import { parseInput } from '../job/schema.ts';
 import { within } from '../queue/within.ts';
 import { withinSize } from './answer-size.ts';
 import { Advertised, inputOf, outputOf, type GivenSchema } from './advertise.ts';
+import { isModern } from './task-capability.ts';
 import { toErrorResult, toToolResult, type Answering, type ToolResult } from './tool-answer.ts';
 import { replaceAnswer, sentTo } from './tool-call-seam.ts';
 
@@ -28,6 +30,8 @@ export interface ToolConfig {
   readonly inputSchema?: GivenSchema | undefined;
   readonly outputSchema?: GivenSchema | undefined;
   readonly annotations?: ToolAnnotations;
+  /** Whether a task of 2025-11-25 may take the place of its answer. Default false. */
+  readonly givesTasks?: boolean;
 }
 
 /** Called with the parsed arguments, or with what was sent if the input schema is `Advertised`. */
@@ -47,11 +51,12 @@ export function wireTool(
   tool: { readonly config: ToolConfig; readonly handler: ToolHandler },
   answering: (context: ServerContext) => Answering,
 ): WiredTool {
-  const { inputSchema, outputSchema, ...config } = tool.config;
+  const { inputSchema, outputSchema, givesTasks = false, ...config } = tool.config;
   const input = inputOf(inputSchema, name);
   const call = tool.handler as (args: unknown, context: ServerContext) => unknown;
   const run = async (parsedBySdk: unknown, context: ServerContext): Promise<unknown> => {
     const known = sentTo(context);
+    if (known?.wantsTask && !givesTasks && !isModern(context)) throw noTasks(name);
     const sent = known === null ? (parsedBySdk ?? {}) : known.args;
     if (input.schema instanceof Advertised) return await call(sent, context);
     const args: unknown = await parseInput(input.schema, input.advertised.json, sent);
@@ -81,6 +86,12 @@ export function wireTool(
       }
     },
   };
+}
+
+/** What 2025-11-25 asks for where a tool does not support tasks; in 2026-07-28 `task` means nothing. */
+function noTasks(name: string): ProtocolError {
+  const message = `Method not found: the tool "${name}" gives no task. Call it without task.`;
+  return new ProtocolError(ProtocolErrorCode.MethodNotFound, message);
 }
 
 /** What a tool means for the protocol, not for the model. URLs have a way of their own in the SDK. */

@@ -11,50 +11,19 @@ import { openStore } from '../../src/sqlite.ts';
 import { tempFolder } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { byName } from '../http/fixture.ts';
-import { aTaskServer, message2026, modern, submitted, taskThatIs, type Speaker } from './wire.ts';
+import { openStream, type Stream } from './streams.ts';
+import { aTaskServer, modern, submitted, taskThatIs, type Speaker } from './wire.ts';
 
-interface Stream {
-  // Frames are asserted on, field by field.
-  // oxlint-disable-next-line typescript/no-explicit-any
-  readonly frames: any[];
-  readonly isEnded: () => boolean;
-  readonly close: () => void;
-}
-
+/** A stream that ends with its test. */
 async function listen(
   t: TestContext,
   url: string,
   notifications: object,
   speaker?: Speaker,
 ): Promise<Stream> {
-  const stop = new AbortController();
-  const request = message2026('subscriptions/listen', { notifications }, speaker);
-  const response = await fetch(url, { ...request, signal: stop.signal });
-  assert.match(response.headers.get('content-type') ?? '', /^text\/event-stream/);
-  const frames: unknown[] = [];
-  let isEnded = false;
-  const read = async (): Promise<void> => {
-    let text = '';
-    for await (const chunk of response.body ?? []) {
-      text += new TextDecoder().decode(chunk as Uint8Array);
-      const parts = text.split('\n\n');
-      text = parts.pop() ?? '';
-      for (const part of parts) {
-        const [, data] = /^data: (.*)$/m.exec(part) ?? [];
-        if (data !== undefined) frames.push(JSON.parse(data));
-      }
-    }
-  };
-  const reading = read()
-    .catch(() => {})
-    .finally(() => {
-      isEnded = true;
-    });
-  t.after(async () => {
-    stop.abort();
-    await reading;
-  });
-  return { frames, isEnded: () => isEnded, close: () => stop.abort() };
+  const stream = await openStream(url, notifications, speaker);
+  t.after(() => stream.close());
+  return stream;
 }
 
 test('a listener gets an ack, a snapshot, every change, and an end in good order', async (t) => {
@@ -121,7 +90,7 @@ test('bad subscriptions are refused exactly, and nothing is opened', async (t) =
   }
   const one = await listen(t, url, { taskIds: [taskId] });
   assert.equal((await ask([taskId])).error?.code, -32_603);
-  one.close();
+  await one.close();
   await until('there is room again', async () => {
     const probe = await ask([newId('mjb')]);
     return probe.error === undefined;

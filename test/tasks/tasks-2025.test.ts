@@ -9,7 +9,7 @@ import {
   ListTasksResultV1Schema,
 } from '@modelcontextprotocol/ext-tasks/core/v1';
 import { until } from '../support/until.ts';
-import { aTaskServer, modern, old, plain } from './wire.ts';
+import { ALL, aTaskServer, modern, old, plain } from './wire.ts';
 
 async function submitted(url: string, name: string, args: object): Promise<string> {
   const { result } = await old(url, 'tools/call', { name, arguments: args, task: { ttl: 5 } });
@@ -45,6 +45,30 @@ test('a 2025 client that asks for no task gets the plain handle', async (t) => {
   const { result } = await old(url, 'tools/call', { name: 'add', arguments: { a: 1, b: 2 } });
   assert.equal(result.structuredContent.data.status, 'queued');
   assert.equal(result.task, undefined);
+});
+
+test('a tool that gives no task refuses one with -32601, and is not called', async (t) => {
+  let calls = 0;
+  const { url } = await aTaskServer(t, {
+    tools: (mcp) =>
+      void mcp.registerTool('own', {}, () => {
+        calls += 1;
+        return { content: [] };
+      }),
+  });
+  const nap = { name: 'nap', arguments: { ms: 60_000 } };
+  const job_id = (await plain(url, 'nap', nap.arguments)).data.job_id;
+  for (const name of ['own', 'get_job_status', 'list_jobs', 'answer_job', 'cancel_job']) {
+    const call = { name, arguments: { job_id }, task: {} };
+    const { error } = await old(url, 'tools/call', call);
+    assert.equal(error?.code, -32_601, name);
+    assert.match(error.message, new RegExp(`"${name}" gives no task`));
+  }
+  assert.equal(calls, 0);
+  assert.equal((await plain(url, 'get_job_status', { job_id })).data.completed_at, null);
+  // To 2026-07-28 the parameter means nothing.
+  const { result } = await modern(url, 'tools/call', { name: 'own', arguments: {}, task: {} });
+  assert.deepEqual([result.content, calls], [[], 1]);
 });
 
 test('a task is created, read, listed, and its result is waited for', async (t) => {
@@ -116,6 +140,21 @@ test('methods of 2026 are unknown to a 2025 client, and the other way round', as
   for (const method of ['tasks/result', 'tasks/list']) {
     const { status, error } = await modern(url, method, { taskId });
     assert.deepEqual([status, error?.code], [404, -32_601], method);
+  }
+});
+
+test('what belongs to 2026 means nothing in a request of 2025', async (t) => {
+  const { url } = await aTaskServer(t);
+  const _meta = { 'io.modelcontextprotocol/clientCapabilities': ALL };
+  const call = { name: 'nap', arguments: { ms: 60_000 }, _meta };
+  const { result } = await old(url, 'tools/call', call);
+  assert.equal(result.resultType, undefined);
+  const taskId = result.structuredContent.data.job_id;
+  const got = await old(url, 'tasks/get', { taskId, _meta });
+  assert.deepEqual([got.result.ttl, got.result.ttlMs], [null, undefined]);
+  const listen = { notifications: { taskIds: [taskId] } };
+  for (const params of [listen, { ...listen, _meta }]) {
+    assert.equal((await old(url, 'subscriptions/listen', params)).error?.code, -32_601);
   }
 });
 

@@ -17,6 +17,9 @@ export interface Reply {
   // What comes back is asserted on, field by field.
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly result: any;
+  /** Of a notification. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly params?: any;
   readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
 }
 
@@ -30,17 +33,22 @@ export interface Speaker {
 const TASKS = { extensions: { [TASKS_EXTENSION_ID_V2]: {} } };
 export const ALL = { ...TASKS, elicitation: {} };
 
+/** The `_meta` of every request of 2026-07-28. */
+export function envelopeOf(capabilities: object = ALL): object {
+  return {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
+    'io.modelcontextprotocol/clientCapabilities': capabilities,
+  };
+}
+
 export function message2026(
   method: string,
   params: Readonly<Record<string, unknown>>,
   { token = 'anna/anna/*', capabilities = ALL, headers = {} }: Speaker = {},
 ): RequestInit {
   const name = params['name'] ?? params['taskId'] ?? params['uri'];
-  const _meta = {
-    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-    'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
-    'io.modelcontextprotocol/clientCapabilities': capabilities,
-  };
+  const _meta = envelopeOf(capabilities);
   return {
     method: 'POST',
     headers: {
@@ -56,10 +64,27 @@ export function message2026(
   };
 }
 
-async function reply(response: Response): Promise<Reply> {
+/** Everything that came, the response at last. */
+async function replies(response: Response): Promise<readonly Reply[]> {
   const text = await response.text();
-  const data = [...text.matchAll(/^data: (.+)$/gm)].at(-1)?.[1] ?? text;
-  return { result: undefined, ...JSON.parse(data), status: response.status } as Reply;
+  const frames = [...text.matchAll(/^data: (.+)$/gm)].map(([, data]) => data ?? '');
+  return (frames.length > 0 ? frames : [text]).map((message) => {
+    const parsed = JSON.parse(message) as Partial<Reply>;
+    return Object.assign({ result: undefined }, parsed, { status: response.status });
+  });
+}
+
+async function reply(response: Response): Promise<Reply> {
+  return (await replies(response)).at(-1) as Reply;
+}
+
+/** As `modern`, with what came before the response: everything of a stream that has ended. */
+export async function modernStream(
+  url: string,
+  method: string,
+  params: Readonly<Record<string, unknown>>,
+): Promise<readonly Reply[]> {
+  return replies(await fetch(url, message2026(method, params)));
 }
 
 /** As a client of 2026-07-28 that declares what it speaks. */

@@ -456,7 +456,7 @@ export const DISK: Readonly<Record<string, Fault>> = {
     engines: ['sqlite'],
     full: 2_000,
     quick: 6,
-    piece: 100,
+    piece: 60,
     missing: noStrace,
     run: everyWrite,
   },

@@ -5,4 +5,4 @@ import { shortFaults } from './short.ts';
 
 after(stopServer);
 
-shortFaults('postgres', { F3: 3, F9: 6, F11: 1, F16: 15, F17: 1 });
+shortFaults('postgres', { F3: 3, F9: 6, F11: 1, F16: 15, F17: 1, F40: 2, F41: 4 });

@@ -308,7 +308,7 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 1_000,
     quick: 60,
-    piece: 500,
+    piece: 250,
     run: lostAnswers,
   },
   F17: {
@@ -325,7 +325,7 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 1_000,
     quick: 15,
-    piece: 100,
+    piece: 25,
     run: manyRedeemers,
   },
   F20: {

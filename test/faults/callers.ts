@@ -167,7 +167,7 @@ async function manyRedeemers(run: FaultRun): Promise<Outcome> {
     );
     codes.push(...(await client.codes(await client.ended(job))));
   }
-  const redeemers = Array.from({ length: run.count >= 50 ? 200 : 20 }, (_, n) => `sub-${n}`);
+  const redeemers = Array.from({ length: run.count >= 20 ? 200 : 20 }, (_, n) => `sub-${n}`);
   const over = new AbortController();
   let kills = 0;
   const killer = (async () => {

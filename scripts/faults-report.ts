@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { FAULTS, NOT_DONE } from '../test/faults/catalogue.ts';
 import { INVARIANTS } from '../test/faults/checker.ts';
+import { bites, teeth } from './faults-teeth.ts';
 import { countOf, isFull, latest, read, root, type Result } from './faults-results.ts';
 
 const numberOf = (name: string) => Number(name.slice(1));
@@ -63,6 +64,17 @@ function seedsOf({ pieces }: Result): string {
   return spans.map(({ seed, count }) => `${seed} +${count}`).join(', ');
 }
 
+function toothRows(): string[] {
+  const all = bites();
+  return teeth().map(({ name, says, found: [fault, engine] }) => {
+    const bite = all.find((one) => one.name === name);
+    const result = bite
+      ? `${bite.found ?? '**not found**'} | ${bite.seconds} | ${bite.source} | ${bite.date.slice(0, 10)}`
+      : '**not run** | | | ';
+    return `| ${says} | ${fault} on ${engine} | ${result} |`;
+  });
+}
+
 export async function writeReport(): Promise<void> {
   const results = read();
   const names = [...FAULTS.keys()];
@@ -85,6 +97,12 @@ export async function writeReport(): Promise<void> {
       '| | store | runs | violations | counted | seeds | source | date |',
       '| --- | --- | --- | --- | --- | --- | --- | --- |',
       ...names.flatMap((name) => rowsOf(name, results)),
+    ].join('\n'),
+    '## Planted bugs',
+    [
+      '| bug | looked for by | found | seconds | source | date |',
+      '| --- | --- | --- | --- | --- | --- |',
+      ...toothRows(),
     ].join('\n'),
     '## What is shorter than it should be',
     ['| | long part | why |', '| --- | --- | --- |', ...shorter].join('\n'),

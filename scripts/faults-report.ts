@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { FAULTS, NOT_DONE } from '../test/faults/catalogue.ts';
 import { INVARIANTS } from '../test/faults/checker.ts';
+import { bites, teeth } from './faults-teeth.ts';
 import { countOf, isFull, latest, read, root, type Result } from './faults-results.ts';
 
 const numberOf = (name: string) => Number(name.slice(1));
@@ -43,12 +44,13 @@ function rowsOf(name: string, results: readonly Result[]): string[] {
     const result = latest(results, name, engine);
     if (!result) {
       const why = results.find((one) => one.fault === name && one.engine === engine)?.missing ?? '';
-      return `${head} **not run** | | ${why} | | | |`;
+      return `${head} **not run** | | | ${why} | | | |`;
     }
-    const { runs, violations, counted, source, date } = result;
+    const { runs, violations, counted, source, date, ms } = result;
+    const each = (ms / 1_000 / Math.max(1, countOf(result))).toPrecision(2);
     const facts = Object.entries(counted).map(([what, value]) => `${what}: ${value}`);
     const done = isFull(result) ? '' : ` (${countOf(result)} of ${fault.full})`;
-    return `${head} ${runs}${done} | ${violations.length} | ${facts.join('; ')} | ${seedsOf(result)} | ${source} | ${date.slice(0, 10)} |`;
+    return `${head} ${runs}${done} | ${each} | ${violations.length} | ${facts.join('; ')} | ${seedsOf(result)} | ${source} | ${date.slice(0, 10)} |`;
   });
 }
 
@@ -61,6 +63,17 @@ function seedsOf({ pieces }: Result): string {
     else spans.push({ seed, count });
   }
   return spans.map(({ seed, count }) => `${seed} +${count}`).join(', ');
+}
+
+function toothRows(): string[] {
+  const all = bites();
+  return teeth().map(({ name, says, found: [fault, engine] }) => {
+    const bite = all.find((one) => one.name === name);
+    const result = bite
+      ? `${bite.found?.slice(0, 100).replaceAll('|', '/') ?? '**not found**'} | ${bite.seconds} | ${bite.source} | ${bite.date.slice(0, 10)}`
+      : '**not run** | | | ';
+    return `| ${says} | ${fault} on ${engine} | ${result} |`;
+  });
 }
 
 export async function writeReport(): Promise<void> {
@@ -81,10 +94,17 @@ export async function writeReport(): Promise<void> {
     '## What is done',
     ['| | fault | what has to hold |', '| --- | --- | --- |', ...faults].join('\n'),
     '## Last results',
+    'A figure such as (60 of 2,000) is how far the long part has come with one state of the source, in the time that there was on two cores that others used as well; started again, it goes on.',
     [
-      '| | store | runs | violations | counted | seeds | source | date |',
-      '| --- | --- | --- | --- | --- | --- | --- | --- |',
+      '| | store | runs | seconds each | violations | counted | seeds | source | date |',
+      '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
       ...names.flatMap((name) => rowsOf(name, results)),
+    ].join('\n'),
+    '## Planted bugs',
+    [
+      '| bug | looked for by | found | seconds | source | date |',
+      '| --- | --- | --- | --- | --- | --- |',
+      ...toothRows(),
     ].join('\n'),
     '## What is shorter than it should be',
     ['| | long part | why |', '| --- | --- | --- |', ...shorter].join('\n'),

@@ -42,9 +42,12 @@ const isSame = (a: Result) => (b: Result) =>
 
 /** Keep a result, added to what the same source has already shown. */
 export function keep(result: Result): void {
-  const all = read();
+  write(kept(read(), result));
+}
+
+export function kept(all: readonly Result[], result: Result): Result[] {
   const before = all.find(isSame(result));
-  write([...all.filter((one) => one !== before), before ? added(before, result) : result]);
+  return [...all.filter((one) => one !== before), before ? added(before, result) : result];
 }
 
 function added(before: Result, result: Result): Result {
@@ -59,8 +62,12 @@ function added(before: Result, result: Result): Result {
 
 /** Take over results of other machines; of the same source, those of the later date. */
 export function merge(paths: readonly string[]): void {
-  const all = [...paths.flatMap((path) => read(path)), ...read()].toSorted(byDate);
-  write(all.filter((one, index) => !all.slice(index + 1).some(isSame(one))));
+  if (paths.length > 0) write(merged([...paths.flatMap((path) => read(path)), ...read()]));
+}
+
+export function merged(results: readonly Result[]): Result[] {
+  const all = results.toSorted(byDate);
+  return all.filter((one, index) => !all.slice(index + 1).some(isSame(one)));
 }
 
 const byDate = (a: Result, b: Result): number => a.date.localeCompare(b.date);

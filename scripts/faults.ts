@@ -249,7 +249,7 @@ if (values.inside) await inside();
 else if (first === 'report') {
   merge(rest);
   await writeReport();
-} else if (first === 'teeth') process.exitCode = (await tryTeeth(rest, say)) ? 0 : 1;
+} else if (first === 'teeth') process.exitCode = tryTeeth(rest, say) ? 0 : 1;
 else {
   await runAll();
   if (positionals.length === 0 && !values.quick && !values.json) await writeReport();

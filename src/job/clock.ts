@@ -52,16 +52,23 @@ let boot: string | undefined;
 
 /** Names the running boot of this machine; another value means that its monotonic times are void. */
 export function bootId(): string {
-  boot ??= readBootId();
+  boot ??= readBootId(process.platform, fromCommand, fromFile);
   return boot;
 }
 
-function readBootId(): string {
+const fromCommand = (command: string, argument: string): string =>
+  execFileSync(command, ['-n', argument]).toString();
+const fromFile = (path: string): string => readFileSync(path, 'utf8');
+
+/** As each system names its boot. */
+export function readBootId(
+  platform: string,
+  run: typeof fromCommand,
+  read: typeof fromFile,
+): string {
   try {
-    if (process.platform === 'darwin') {
-      return execFileSync('/usr/sbin/sysctl', ['-n', 'kern.bootsessionuuid']).toString().trim();
-    }
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    if (platform === 'darwin') return run('/usr/sbin/sysctl', 'kern.bootsessionuuid').trim();
+    return read('/proc/sys/kernel/random/boot_id').trim();
   } catch {
     // Elsewhere the instant of the boot, to ten seconds, has to do.
     return `since-${Math.round((Date.now() - monotonic()) / 10_000)}`;

@@ -54,6 +54,7 @@ export class Worker {
   readonly #watch: RunWatch;
   readonly #tools: readonly string[];
   readonly #limits: RunningLimits | null;
+  /** By lease: a worker that slept past its lease may be given the same job again. */
   readonly #runs = new Map<string, Run>();
   /** Runs whose handler has ended, while their end is being written. */
   readonly #settling = new Set<Promise<string>>();
@@ -79,10 +80,10 @@ export class Worker {
     this.#wake();
   }
 
-  /** Tell one run to stop, because its job was cancelled. */
+  /** Tell the run of a job to stop, because it was cancelled. */
   abort(id: string): void {
     if (this.#claiming) this.#cancelled.add(id);
-    this.#stopRun(this.#runs.get(id), 'lost');
+    this.#stopRunsOf(id);
   }
 
   /** Claim no more; let runs finish for `graceMs`, then hand them back. */
@@ -96,6 +97,10 @@ export class Worker {
     for (const run of this.#runs.values()) this.#stopRun(run, 'shutdown');
     await Promise.all([finished, ...this.#settling]);
     for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  #stopRunsOf(id: string): void {
+    for (const run of this.#runs.values()) if (run.job.id === id) this.#stopRun(run, 'lost');
   }
 
   #stopRun(run: Run | undefined, reason: StopReason): void {
@@ -151,7 +156,9 @@ export class Worker {
 
   #begin(job: Job): void {
     const run: Run = { job, stop: new AbortController(), done: Promise.resolve() };
-    this.#runs.set(job.id, run);
+    // Whatever still runs of this job has lost its lease, or nobody could have been given it.
+    this.#stopRunsOf(job.id);
+    this.#runs.set(leaseOf(job), run);
     this.#watch.begun(job);
     run.done = this.#run(run);
     if (this.#cancelled.has(job.id)) this.#stopRun(run, 'lost');
@@ -168,7 +175,7 @@ export class Worker {
     };
     const runLog = withFields(log, { ...fields, run: job.runs });
     const deadline = setTimeout(
-      () => this.#stopRun(this.#runs.get(job.id), 'deadline'),
+      () => this.#stopRun(this.#runs.get(leaseOf(job)), 'deadline'),
       job.timeoutMs,
     );
     const run = { id: job.id, lease: leaseOf(job), runs: job.runs };
@@ -187,7 +194,7 @@ export class Worker {
       : handBack(job);
     clearTimeout(deadline);
     progress.close();
-    this.#runs.delete(job.id);
+    this.#runs.delete(leaseOf(job));
     const settled = change ? this.#settle(job, change, runLog) : Promise.resolve('dropped');
     this.#settling.add(settled);
     // The slot is free at once, so that this end and the next claim can share a commit; where there
@@ -237,13 +244,18 @@ export class Worker {
   }
 
   async #renew(): Promise<void> {
-    const held = [...this.#runs.values()].map(({ job }) => ({ id: job.id, lease: leaseOf(job) }));
+    const runs = [...this.#runs.values()].filter(({ stop }) => !stop.signal.aborted);
+    const held = runs.map(({ job }) => ({ id: job.id, lease: leaseOf(job) }));
     if (held.length === 0) return;
     const { store, leaseMs, log } = this.#options;
     try {
       for (const id of await store.renew(held, leaseMs)) {
         log.warn({ job_id: id }, 'the lease is no longer held; the run is told to stop');
-        this.#stopRun(this.#runs.get(id), 'lost');
+        // Meanwhile the job may be run here anew, under another lease.
+        this.#stopRun(
+          runs.find(({ job }) => job.id === id),
+          'lost',
+        );
       }
     } catch (error) {
       log.warn({ error: describe(error) }, 'renewing leases failed; trying again');

@@ -167,7 +167,7 @@ async function manyRedeemers(run: FaultRun): Promise<Outcome> {
     );
     codes.push(...(await client.codes(await client.ended(job))));
   }
-  const redeemers = Array.from({ length: run.count >= 50 ? 200 : 20 }, (_, n) => `sub-${n}`);
+  const redeemers = Array.from({ length: run.count >= 20 ? 200 : 20 }, (_, n) => `sub-${n}`);
   const over = new AbortController();
   let kills = 0;
   const killer = (async () => {
@@ -308,7 +308,7 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 1_000,
     quick: 60,
-    piece: 500,
+    piece: 250,
     run: lostAnswers,
   },
   F17: {
@@ -325,7 +325,7 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 1_000,
     quick: 15,
-    piece: 100,
+    piece: 25,
     run: manyRedeemers,
   },
   F20: {

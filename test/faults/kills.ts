@@ -252,7 +252,7 @@ export const KILLS: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 640,
     quick: 4,
-    piece: 64,
+    piece: 16,
     async run(run) {
       const points = await namedPoints(run);
       const batches = await withEnding((t) =>
@@ -267,7 +267,7 @@ export const KILLS: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 1_000,
     quick: 6,
-    piece: 100,
+    piece: 30,
     run: underLoad,
   },
   F29: {
@@ -276,7 +276,7 @@ export const KILLS: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 100,
     quick: 1,
-    piece: 25,
+    piece: 10,
     run: politely,
   },
 };

@@ -14,4 +14,6 @@ shortFaults('postgres', {
   F14: 1,
   F16: 15,
   F17: 1,
+  F40: 2,
+  F41: 4,
 });

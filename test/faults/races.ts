@@ -189,7 +189,7 @@ export const RACES: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 300,
     quick: 5,
-    piece: 60,
+    piece: 20,
     run: oneKey,
   },
   F41: {
@@ -198,7 +198,7 @@ export const RACES: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 300,
     quick: 4,
-    piece: 60,
+    piece: 40,
     run: cancels,
   },
 };

@@ -50,6 +50,8 @@ export interface PostgresServer {
 export interface PostgresServerOptions {
   /** Further settings of the server, such as `{ max_connections: '200' }`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Added to the environment of its processes. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Start a server on a free port of 127.0.0.1, with empty data in a temporary folder. */
@@ -82,6 +84,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
       const spawned = spawn(bin('postgres'), ['-D', data, '-p', String(port), ...flags], {
         ...owner,
         cwd: folder,
+        env: { ...process.env, ...options.env },
         stdio: ['ignore', 'ignore', 'pipe'],
       });
       child = spawned;

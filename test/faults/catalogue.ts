@@ -1,5 +1,6 @@
 /** Every fault by its name, and what of the list is not done here, and why. */
 import { CALLERS } from './callers.ts';
+import { TIMES } from './clocks.ts';
 import { CROWDS } from './crowds.ts';
 import { DISK } from './disk.ts';
 import type { Fault } from './fault.ts';
@@ -25,6 +26,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...RIGHTS,
     ...CROWDS,
     ...STARVING,
+    ...TIMES,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 

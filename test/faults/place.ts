@@ -54,8 +54,17 @@ export interface Place extends Address {
 }
 
 export async function place(t: Ending, engine: Engine, base?: string): Promise<Place> {
+  return placeOn(t, engine === 'postgres' ? await theServer() : null, base);
+}
+
+/** The same, on a server that was started for it; without one, in a file. */
+export async function placeOn(
+  t: Ending,
+  server: PostgresServer | null,
+  base?: string,
+): Promise<Place> {
   const folder = tempFolder(t, base);
-  const server = engine === 'postgres' ? await theServer() : null;
+  const engine = server ? 'postgres' : 'sqlite';
   const at = server ? await newDatabase(server) : join(folder, 'jobs.db');
   const address: Address = { engine, at };
   return {

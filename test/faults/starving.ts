@@ -91,7 +91,7 @@ async function noFiles(run: FaultRun): Promise<Outcome> {
   const { fleet, client } = await scene(run, { workers: 2, concurrency: 2 }, { through });
   const violations: string[] = [];
   const { server, url } = fleet;
-  const [first] = server.lines[0]?.['pids'] as number[];
+  const [first] = (server.lines[0]?.['pids'] ?? []) as number[];
   let most = 0;
   const rounds = Math.max(1, Math.round(run.count / 10));
   for (let round = 0; round < rounds; round += 1) {
@@ -140,7 +140,7 @@ const START_MS = 1_000;
 async function startsOf(run: FaultRun, poisons: number): Promise<Outcome & { p99: number }> {
   const { fleet, client } = await scene(run, { workers: 3, concurrency: 4 });
   const ids: string[] = [];
-  const poisoned = (async () => {
+  const given = (async () => {
     for (let n = 0; n < poisons; n += 1) {
       const key = `${POISONS[(run.seed + n) % POISONS.length]}-${run.seed}-${n}`;
       ids.push(await client.submitSurely('poison', { key }, key));
@@ -153,7 +153,7 @@ async function startsOf(run: FaultRun, poisons: number): Promise<Outcome & { p99
     good.push(client.submitSurely('quick', { key, ms: 5 }, key));
     await pause(GOOD_EVERY_MS);
   }
-  await Promise.all([poisoned, ...good]);
+  await Promise.all([given, ...good]);
   const { remains, violations } = await atRest(fleet, {}, 60_000 + poisons * 8_000);
   const byId = new Map(remains.jobs.map((job) => [job.id, job]));
   const others = remains.jobs.filter(({ tool }) => tool === 'quick');
@@ -180,7 +180,7 @@ async function startsOf(run: FaultRun, poisons: number): Promise<Outcome & { p99
 }
 
 /** Jobs that end their process at each attempt, beside jobs that have done nothing wrong. */
-async function poisons(run: FaultRun): Promise<Outcome> {
+async function poisoned(run: FaultRun): Promise<Outcome> {
   const base = await withEnding((t) => startsOf({ ...run, t }, 0));
   const bad = await withEnding((t) => startsOf({ ...run, t }, run.count));
   const violations = [...base.violations, ...bad.violations];
@@ -216,6 +216,6 @@ export const STARVING: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 16,
     quick: 2,
-    run: poisons,
+    run: poisoned,
   },
 };

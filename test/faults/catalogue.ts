@@ -4,6 +4,7 @@ import { TIMES } from './clocks.ts';
 import { CROWDS } from './crowds.ts';
 import { DISK } from './disk.ts';
 import type { Fault } from './fault.ts';
+import { GUESSES } from './guesses.ts';
 import { HOSTILE } from './hostile.ts';
 import { KILLS } from './kills.ts';
 import { RIGHTS } from './rights.ts';
@@ -27,6 +28,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...CROWDS,
     ...STARVING,
     ...TIMES,
+    ...GUESSES,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 
@@ -38,7 +40,6 @@ export const NOT_DONE: Readonly<Record<string, { title: string; why: string }>> 
   F12: { title: 'failover to a synchronous standby', why: 'needs two servers; not built' },
   F13: { title: 'partitions and half-open connections', why: 'not built' },
   F25: { title: 'timing', why: 'needs a machine of its own; not built' },
-  F26: { title: 'a million guessed tokens', why: 'guessing in small numbers is part of F28' },
   F36: {
     title: 'server-side request forgery',
     why: 'the product opens no connection that a caller names',

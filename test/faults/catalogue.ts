@@ -11,6 +11,7 @@ import { RIGHTS } from './rights.ts';
 import { SIMULATION } from './simulation.ts';
 import { STALLS } from './stalls.ts';
 import { STARVING } from './starving.ts';
+import { STRANGERS } from './strangers.ts';
 import { UPKEEP } from './upkeep.ts';
 
 const numberOf = (name: string) => Number(name.slice(1));
@@ -29,6 +30,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...STARVING,
     ...TIMES,
     ...GUESSES,
+    ...STRANGERS,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 

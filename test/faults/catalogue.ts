@@ -9,6 +9,7 @@ import { HOSTILE } from './hostile.ts';
 import { KILLS } from './kills.ts';
 import { RIGHTS } from './rights.ts';
 import { SIMULATION } from './simulation.ts';
+import { SOAK } from './soak.ts';
 import { STALLS } from './stalls.ts';
 import { STARVING } from './starving.ts';
 import { STRANGERS } from './strangers.ts';
@@ -31,6 +32,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...TIMES,
     ...GUESSES,
     ...STRANGERS,
+    ...SOAK,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 

@@ -139,7 +139,8 @@ async function teamsOf(fleet: Fleet, callers: readonly Caller[]): Promise<Team[]
       const caller = callers[at] as Caller;
       const client = fleet.client(caller, caller.team);
       const plan_id = await client.plan();
-      const [project] = (await client.call('list_projects', {}))?.body['data'] as { id: string }[];
+      const listed = await client.call('list_projects', {});
+      const [project] = (listed?.body['data'] ?? []) as { id: string }[];
       const job = await client.submitSurely('bulk_generate_access_codes', batchOf(plan_id, 1), 'a');
       const view = await client.ended(job);
       const { batch_id } = JSON.parse(view.outcome ?? '{}') as { batch_id: string };

@@ -54,6 +54,8 @@ export interface PostgresServerOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Fill its folder of data, which does not exist yet, in place of making a new one. */
   readonly fill?: (data: string) => Promise<void>;
+  /** Added to the environment of its processes. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Start a server on a free port of 127.0.0.1, with empty data in a temporary folder. */
@@ -91,6 +93,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
       const spawned = spawn(bin('postgres'), ['-D', data, '-p', String(port), ...flags], {
         ...owner,
         cwd: folder,
+        env: { ...process.env, ...options.env },
         stdio: ['ignore', 'ignore', 'pipe'],
       });
       child = spawned;

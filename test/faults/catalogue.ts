@@ -1,16 +1,20 @@
 /** Every fault by its name, and what of the list is not done here, and why. */
 import { CALLERS } from './callers.ts';
+import { TIMES } from './clocks.ts';
 import { CROWDS } from './crowds.ts';
 import { DISK } from './disk.ts';
 import type { Fault } from './fault.ts';
+import { GUESSES } from './guesses.ts';
 import { HOSTILE } from './hostile.ts';
 import { KILLS } from './kills.ts';
 import { MACHINES } from './machines.ts';
 import { RIGHTS } from './rights.ts';
 import { RACES } from './races.ts';
 import { SIMULATION } from './simulation.ts';
+import { SOAK } from './soak.ts';
 import { STALLS } from './stalls.ts';
 import { STARVING } from './starving.ts';
+import { STRANGERS } from './strangers.ts';
 import { UPKEEP } from './upkeep.ts';
 
 const numberOf = (name: string) => Number(name.slice(1));
@@ -29,6 +33,10 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...CROWDS,
     ...STARVING,
     ...RACES,
+    ...TIMES,
+    ...GUESSES,
+    ...STRANGERS,
+    ...SOAK,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 
@@ -38,7 +46,6 @@ export const NOT_DONE: Readonly<Record<string, { title: string; why: string }>> 
     why: 'rows carry no checksum; `doctor` and the start find a broken file only',
   },
   F25: { title: 'timing', why: 'needs a machine of its own; not built' },
-  F26: { title: 'a million guessed tokens', why: 'guessing in small numbers is part of F28' },
   F36: {
     title: 'server-side request forgery',
     why: 'the product opens no connection that a caller names',

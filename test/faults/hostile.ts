@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { hostileInput } from '../hostile/run.ts';
-import { probeTeams } from '../hostile/teams.ts';
 import type { Fault, FaultRun, Outcome } from './fault.ts';
 
 /** Run a test file; what fails in it is a violation. */
@@ -45,12 +44,6 @@ async function hostile({ seed, count }: FaultRun): Promise<Outcome> {
   };
 }
 
-async function strangers({ seed, count }: FaultRun): Promise<Outcome> {
-  const teams = Math.max(4, Math.min(1_000, Math.round(count / 20)));
-  const { probes, leaks } = await probeTeams({ seed, teams, probes: count });
-  return { runs: probes, counted: { teams }, violations: leaks };
-}
-
 export const HOSTILE: Readonly<Record<string, Fault>> = {
   F23: {
     title: 'hostile input over every tool, method and route',
@@ -59,14 +52,6 @@ export const HOSTILE: Readonly<Record<string, Fault>> = {
     full: 5_500,
     quick: 5_500,
     run: hostile,
-  },
-  F24: {
-    title: 'teams that ask for the things of other teams',
-    bar: '0 leaks; foreign is answered like unknown',
-    engines: ['sqlite'],
-    full: 10_000,
-    quick: 400,
-    run: strangers,
   },
   F28: tested(
     'Origin, Host, guessed and revoked tokens',

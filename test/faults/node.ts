@@ -28,6 +28,8 @@ export interface NodeOptions {
   readonly maxOutstanding?: number;
   /** Requests of a token in a minute; default no limit. */
   readonly rateLimit?: number;
+  /** How long final jobs are kept; default as the product's. */
+  readonly retentionMs?: number;
   readonly logs?: boolean;
 }
 
@@ -85,12 +87,21 @@ const codes =
       })
     : null;
 const parts = codes ?? { jobs: new URL('./jobs.ts', import.meta.url), settings: { folder } };
+const { retentionMs } = options;
+const keeping = retentionMs === undefined ? {} : { retentionMs };
 const common = { settings: parts.settings, concurrency, leaseMs, log };
 
 async function start(): Promise<{ facts: object; stop: (graceMs: number) => Promise<void> }> {
   if (role === 'server') {
     const { port = 0, maxOutstanding = 0, rateLimit = 0 } = options;
-    const given = { ...parts, ...common, db: store, identify: tokens(store), rateLimit };
+    const given = {
+      ...parts,
+      ...common,
+      ...keeping,
+      db: store,
+      identify: tokens(store),
+      rateLimit,
+    };
     const serving = await serve({ ...given, port, workers, maxOutstanding });
     const { url, workerPids } = serving;
     return { facts: { url, pids: workerPids() }, stop: (graceMs) => serving.close({ graceMs }) };

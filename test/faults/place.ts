@@ -57,12 +57,18 @@ export interface Place extends Address {
 }
 
 export async function place(t: Ending, engine: Engine, base?: string): Promise<Place> {
-  if (engine === 'postgres') {
-    const server = await theServer();
-    return { ...placeAt(t, await newDatabase(server)), server };
-  }
+  return placeOn(t, engine === 'postgres' ? await theServer() : null, base);
+}
+
+/** The same, on a server that was started for it; without one, in a file. */
+export async function placeOn(
+  t: Ending,
+  server: PostgresServer | null,
+  base?: string,
+): Promise<Place> {
+  if (server) return { ...placeAt(t, await newDatabase(server)), server };
   const folder = tempFolder(t, base);
-  return placeOf({ engine, at: join(folder, 'jobs.db') }, folder);
+  return placeOf({ engine: 'sqlite', at: join(folder, 'jobs.db') }, folder);
 }
 
 /** A PostgreSQL database that is there already. */

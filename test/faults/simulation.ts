@@ -108,6 +108,7 @@ class Simulation {
       definitions: this.#definitions,
       settings: null,
       concurrency: random.within(1, 3),
+      maxRunningPerTeam: 0,
       leaseMs: LEASE_MS,
       log: SILENT,
       watch,

@@ -1,4 +1,4 @@
-/** Workers that stop without dying, die without a word, or do what no handler should; clocks that lie. */
+/** Workers that stop without dying, or die without a word. */
 import { tmpdir } from 'node:os';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,9 +19,8 @@ import { Fleet, kill, type Client } from './fleet.ts';
 import { marksOf, type Mark } from './jobs.ts';
 import { ENGINES, place, type Place } from './place.ts';
 import { Seeded } from './random.ts';
-import { storm } from './storm.ts';
 import { together } from './sums.ts';
-import { faketimeLibrary, noFaketime, noNamespaces } from './tools.ts';
+import { noNamespaces } from './tools.ts';
 
 const LEASE_MS = 1_000;
 /** Jobs that one stopped worker holds at once. */
@@ -284,79 +283,6 @@ async function takeovers(run: FaultRun): Promise<Outcome> {
   return { runs, counted, violations };
 }
 
-/** How the wall clock is set; libfaketime reads it anew at each look. */
-const CLOCKS: Readonly<Record<string, string>> = {
-  '1 s ahead': '+1',
-  '1 s behind': '-1',
-  '1 h ahead': '+3600',
-  '1 h behind': '-3600',
-  '1 day ahead': '+86400',
-  '1 day behind': '-86400',
-  '1970': '@1970-01-02 00:00:00',
-  '2038': '@2038-01-20 00:00:00',
-  'fast, 10 times': '+0 x10',
-  'slow, a tenth': '+0 x0.1',
-};
-
-/** A clock jumps in the middle of everything; `whose` of them all. */
-async function jump(
-  run: FaultRun,
-  [name, setting]: readonly [string, string],
-  whose: 'all' | 'guest',
-): Promise<Outcome> {
-  const at = await place(run.t, run.engine, tmpdir());
-  const file = join(at.folder, 'clock');
-  writeFileSync(file, '+0\n');
-  const env = {
-    LD_PRELOAD: faketimeLibrary() ?? '',
-    FAKETIME_TIMESTAMP_FILE: file,
-    FAKETIME_NO_CACHE: '1',
-    DONT_FAKE_MONOTONIC: '1',
-    FAKETIME_DONT_FAKE_MONOTONIC: '1',
-  };
-  const long = `long-${run.seed}`;
-  const outcome = await storm(run, {
-    application: 'works',
-    at,
-    clients: 4,
-    ...(whose === 'all' && { how: { env } }),
-    fleet: { leaseMs: LEASE_MS * 2 },
-    async disturb({ fleet, clients: [client] }) {
-      const guest = await fleet.guest('guest', { workers: 1 }, { env });
-      const job = await client?.submitSurely('gated', { key: long }, long);
-      await pause(700);
-      writeFileSync(file, `${setting}\n`);
-      await pause(2_500);
-      writeFileSync(file, '+0\n');
-      await pause(700);
-      writeFileSync(join(at.folder, long), '');
-      if (job) await client?.ended(job);
-      await kill(guest);
-      return {};
-    },
-  });
-  // Its lease was renewed all the time: nobody may have begun it a second time, but for the kill.
-  const stolen =
-    marksOf(at.folder).filter(({ key, what }) => key === long && what === 'began').length > 1;
-  const violations = [...outcome.violations, ...(stolen ? ['a live lease was taken'] : [])];
-  return { ...outcome, violations: violations.map((what) => `${name}, ${whose}: ${what}`) };
-}
-
-async function clocks(run: FaultRun): Promise<Outcome> {
-  const kinds = Object.entries(CLOCKS).flatMap((kind) =>
-    (['all', 'guest'] as const).map((whose) => ({ kind, whose })),
-  );
-  const outcomes: Outcome[] = [];
-  for (let i = 0; i < run.count; i += 1) {
-    const { kind, whose } = kinds[(run.seed + i) % kinds.length] ?? {
-      kind: ['1 s ahead', '+1'] as const,
-      whose: 'all',
-    };
-    outcomes.push(await withEnding((t) => jump({ ...run, t, seed: run.seed + i }, kind, whose)));
-  }
-  return together(outcomes);
-}
-
 export const STALLS: Readonly<Record<string, Fault>> = {
   F9: {
     title:
@@ -366,15 +292,6 @@ export const STALLS: Readonly<Record<string, Fault>> = {
     full: 120,
     quick: 12,
     run: zombies,
-  },
-  F10: {
-    title: 'wall clocks that jump, of all processes or of one',
-    bar: '0 live leases taken, 0 jobs stuck, times of a job never go back',
-    engines: ENGINES,
-    full: 20,
-    quick: 1,
-    missing: noFaketime,
-    run: clocks,
   },
   F14: {
     title: 'how fast the jobs of a dead worker are begun again',

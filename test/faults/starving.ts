@@ -137,24 +137,24 @@ const GOOD_EVERY_MS = 40;
 const START_MS = 1_000;
 
 /** How long usual jobs wait to be begun, while poison is given or not. */
-async function startsOf(run: FaultRun, bad: number): Promise<Outcome & { p99: number }> {
+async function startsOf(run: FaultRun, poisons: number): Promise<Outcome & { p99: number }> {
   const { fleet, client } = await scene(run, { workers: 3, concurrency: 4 });
   const ids: string[] = [];
-  const poisoned = (async () => {
-    for (let n = 0; n < bad; n += 1) {
+  const given = (async () => {
+    for (let n = 0; n < poisons; n += 1) {
       const key = `${POISONS[(run.seed + n) % POISONS.length]}-${run.seed}-${n}`;
       ids.push(await client.submitSurely('poison', { key }, key));
       await pause(1_500);
     }
   })();
   const good: Promise<string>[] = [];
-  for (let n = 0; n < 50 + bad * 40; n += 1) {
+  for (let n = 0; n < 50 + poisons * 40; n += 1) {
     const key = `good-${run.seed}-${n}`;
     good.push(client.submitSurely('quick', { key, ms: 5 }, key));
     await pause(GOOD_EVERY_MS);
   }
-  await Promise.all([poisoned, ...good]);
-  const { remains, violations } = await atRest(fleet, {}, 60_000 + bad * 8_000);
+  await Promise.all([given, ...good]);
+  const { remains, violations } = await atRest(fleet, {}, 60_000 + poisons * 8_000);
   const byId = new Map(remains.jobs.map((job) => [job.id, job]));
   const others = remains.jobs.filter(({ tool }) => tool === 'quick');
   const waits = others.map((job) => (job.started_at ?? Infinity) - job.created_at);
@@ -168,7 +168,7 @@ async function startsOf(run: FaultRun, bad: number): Promise<Outcome & { p99: nu
   ];
   if (fleet.server.process.exitCode !== null) wrong.push('the server went with them');
   return {
-    runs: bad,
+    runs: poisons,
     counted: {
       'other jobs': others.length,
       'most runs of a poison': Math.max(0, ...ids.map((id) => byId.get(id)?.runs ?? 0)),
@@ -180,7 +180,7 @@ async function startsOf(run: FaultRun, bad: number): Promise<Outcome & { p99: nu
 }
 
 /** Jobs that end their process at each attempt, beside jobs that have done nothing wrong. */
-async function poisons(run: FaultRun): Promise<Outcome> {
+async function poisoned(run: FaultRun): Promise<Outcome> {
   const base = await withEnding((t) => startsOf({ ...run, t }, 0));
   const bad = await withEnding((t) => startsOf({ ...run, t }, run.count));
   const violations = [...base.violations, ...bad.violations];
@@ -216,6 +216,6 @@ export const STARVING: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 16,
     quick: 2,
-    run: poisons,
+    run: poisoned,
   },
 };

@@ -1,6 +1,5 @@
 /** What operators do while jobs run: change the tables, back up, wait for long. */
 import { tmpdir } from 'node:os';
-import { readdirSync, statSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -26,13 +25,14 @@ import { injected, noStrace } from './tools.ts';
 import { openNewer } from './versions.ts';
 
 const MIGRATES = new URL('./migrates.ts', import.meta.url);
-/** So many writes has the making of all tables, at most. */
-const MIGRATION_WRITES = 300;
+/** At which call it is killed: a write of the file, or one to the database server, and how many there are. */
+const MIGRATION_WRITES = { sqlite: ['pwrite64', 420], postgres: ['write', 270] } as const;
 
 /** A process is killed while it makes the tables; the next one goes on where it stopped. */
 async function killedMigrations(run: FaultRun): Promise<Outcome> {
   const random = new Seeded(run.seed);
   const violations: string[] = [];
+  const [call, writes] = MIGRATION_WRITES[run.engine];
   let killed = 0;
   const own = run.engine === 'postgres' ? await place(run.t, 'postgres') : null;
   for (let i = 0; i < run.count; i += 1) {
@@ -42,13 +42,11 @@ async function killedMigrations(run: FaultRun): Promise<Outcome> {
         : await place(t, 'sqlite', tmpdir());
       const address: Address = { engine: run.engine, at: at.at };
       if (own) await makeDatabase(own.server?.url('postgres') ?? '', `migrate_${i}`);
-      const n = 1 + random.below(MIGRATION_WRITES);
-      const how = own ? {} : { through: injected('pwrite64', `signal=SIGKILL:when=${n}`) };
-      const script = startScript(t, MIGRATES, address, how);
-      if (own) {
-        await script.said('begins', 20_000);
-        setTimeout(() => script.kill('SIGKILL'), random.below(1_200));
-      }
+      // Spread over all of them, so that each part of the tables has its turn.
+      const n = 1 + Math.floor(((i + random.next()) * writes) / run.count);
+      const script = startScript(t, MIGRATES, address, {
+        through: injected(call, `signal=SIGKILL:when=${n}`),
+      });
       if ((await script.ended) === 'SIGKILL') killed += 1;
       const again = startScript(t, MIGRATES, address);
       const code = await again.ended;
@@ -152,69 +150,6 @@ function inCopy(copy: Remains, entries: Parameters<typeof check>[0]): string[] {
     .map(told);
 }
 
-interface Sample {
-  readonly rssMb: number;
-  readonly files: number;
-  readonly walMb: number;
-}
-
-function sampleOf(pid: number, wal: string): Sample {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return {
-    rssMb: Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024),
-    files: readdirSync(`/proc/${pid}/fd`).length,
-    walMb: existsSync(wal) ? Math.round(statSync(wal).size / 1_048_576) : 0,
-  };
-}
-
-/** Load for `count` seconds, with somebody who reads all the time; nothing may grow. */
-async function soak(run: FaultRun): Promise<Outcome> {
-  const samples: Sample[] = [];
-  const outcome = await storm(run, {
-    application: 'codes',
-    restMs: 10,
-    async disturb({ fleet }) {
-      const wal = `${fleet.place.at}-wal`;
-      const reader =
-        fleet.place.engine === 'sqlite'
-          ? new DatabaseSync(fleet.place.at, { readOnly: true })
-          : null;
-      const startedAt = monotonic();
-      while (monotonic() - startedAt < run.count * 1_000) {
-        // Somebody looks at one moment for a whole second: no checkpoint gets past it.
-        reader?.exec('BEGIN');
-        reader?.prepare('SELECT count(*) FROM codes').get();
-        await pause(1_000);
-        reader?.exec('COMMIT');
-        samples.push(sampleOf(fleet.server.pid, wal));
-      }
-      reader?.close();
-      return { seconds: run.count };
-    },
-  });
-  const part = Math.max(1, Math.floor(samples.length / 4));
-  const median = (of: readonly Sample[], what: keyof Sample) =>
-    percentile(
-      of.map((one) => one[what]),
-      0.5,
-    );
-  const [early, late] = [samples.slice(part, 2 * part), samples.slice(-part)];
-  const grown = median(late, 'rssMb') - median(early, 'rssMb');
-  const walMax = Math.max(...samples.map(({ walMb }) => walMb));
-  const violations = [...outcome.violations];
-  if (grown > 64) violations.push(`memory grew by ${grown} MB`);
-  if (median(late, 'files') - median(early, 'files') > 16) violations.push('open files grew');
-  if (walMax > 64) violations.push(`the WAL was ${walMax} MB`);
-  const counted = {
-    ...outcome.counted,
-    'RSS MB early': median(early, 'rssMb'),
-    'RSS MB late': median(late, 'rssMb'),
-    'open files late': median(late, 'files'),
-    'WAL MB (max)': walMax,
-  };
-  return { runs: run.count, counted, violations };
-}
-
 /** A deploy with work in the queue: everything is killed, and a new fleet finishes it. */
 async function deploy(run: FaultRun): Promise<Outcome> {
   const at = await place(run.t, run.engine, tmpdir());
@@ -254,14 +189,14 @@ export const UPKEEP: Readonly<Record<string, Fault>> = {
       'a deploy: killed migrations, tables that become newer under an older program, a queue that goes over',
     bar: '0 lost; a killed migration is resumed; an older program works beside tables that were added to, and refuses others with a clear error',
     engines: ENGINES,
-    full: 24,
+    full: 60,
     quick: 3,
     missing: noStrace,
     async run(run) {
       const parts = [
         await killedMigrations(run),
         await withEnding((t) => twoVersions({ ...run, t })),
-        await withEnding((t) => deploy({ ...run, t, count: run.count * 20 })),
+        await withEnding((t) => deploy({ ...run, t, count: run.count * 170 })),
       ];
       return { ...together(parts), runs: run.count };
     },
@@ -274,13 +209,5 @@ export const UPKEEP: Readonly<Record<string, Fault>> = {
     full: 30,
     quick: 2,
     run: backups,
-  },
-  F32: {
-    title: 'load for so many seconds, with a reader that holds its moment',
-    bar: 'memory, open files and the WAL (64 MB) stay bounded',
-    engines: ENGINES,
-    full: 90,
-    quick: 5,
-    run: soak,
   },
 };

@@ -38,6 +38,7 @@ async function givenTwice(t: Ending) {
     definitions: definitionsOf({ print }),
     settings: null,
     concurrency: 2,
+    maxRunningPerTeam: 0,
     leaseMs: 90,
     log: SILENT,
     store: {

@@ -3,9 +3,8 @@
  * it. Both answer the same synchronous tool behind the same verifier. Ends with its parent.
  */
 import {
-  createMcpHandler,
-  McpServer,
   requireBearerAuth,
+  type McpServer,
   type OAuthTokenVerifier,
 } from '@modelcontextprotocol/server';
 import { createServer, type RequestListener } from 'node:http';
@@ -13,6 +12,7 @@ import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
 import { bearer, serve } from '../src/http.ts';
 import { openStore } from '../src/sqlite.ts';
+import { sdkHandler } from './sdk-server.ts';
 import type { Asked, ServerOptions, Told } from './server.ts';
 import { noTimings, timeStore } from './time-store.ts';
 
@@ -76,11 +76,7 @@ async function sdk(): Promise<Running> {
   // By a name that the type-check does not follow: it is installed for the benches only.
   const adapter = '@modelcontextprotocol/node';
   const { toNodeHandler } = (await import(adapter)) as Adapter;
-  const handler = createMcpHandler(() => {
-    const mcp = new McpServer({ name: 'bench', version: '1.0.0' });
-    registerNoop(mcp);
-    return mcp;
-  });
+  const handler = sdkHandler();
   const verify = requireBearerAuth({ verifier });
   const listener = toNodeHandler({
     fetch: async (request) => {

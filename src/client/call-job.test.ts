@@ -191,6 +191,18 @@ test('every state that the server tells is told on', async () => {
   assert.deepEqual(told, ['queued', 'running', 'completed']);
 });
 
+test('how far a job came is told before that it is over', async () => {
+  const progress = { done: 2, total: 2, message: null, percent: 100 };
+  const end = answer({ job_id: JOB, status: 'completed', result: {}, progress });
+  const client = aClient({ make: [queued()], get_job_status: [end] });
+  const told: unknown[] = [];
+  await make(client, aPace(), {
+    onStatus: ({ status }) => told.push(status),
+    onProgress: ({ done }) => told.push(done),
+  });
+  assert.deepEqual(told, ['queued', 2, 'completed']);
+});
+
 test('waiting ends at the time limit, after one last look', async () => {
   const pace = aPace();
   const client = aClient({ make: [queued()], get_job_status: [queued()] });

@@ -165,8 +165,9 @@ export class Patience {
   }
 
   #tell(state: JobState): void {
-    this.#options.onStatus?.(state);
+    // How far a job came is told before that it is over.
     this.tellProgress(progressOf(state));
+    this.#options.onStatus?.(state);
   }
 
   /** How long the server is asked to hold the next question, in whole seconds. */

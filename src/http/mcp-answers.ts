@@ -5,13 +5,20 @@
 import {
   createMcpHandler,
   isLegacyRequest,
-  type AuthInfo,
   type McpHttpHandler,
   type McpRequestContext,
   type McpServer,
+  type ServerContext,
 } from '@modelcontextprotocol/server';
 import { listenRequestIn, TaskStreams } from '../mcp/listen.ts';
-import { CallAuth, makeServer, type Call, type McpServerOptions } from './mcp-server.ts';
+import {
+  CallAuth,
+  serverFor,
+  type Call,
+  type McpServerOptions,
+  type Served,
+} from './mcp-server.ts';
+import { ReadyServers } from './ready-servers.ts';
 import { Sessions } from './sessions.ts';
 
 export interface McpAnswersOptions extends McpServerOptions {
@@ -33,22 +40,33 @@ export interface Asked {
 export class McpAnswers {
   readonly #options: McpAnswersOptions;
   readonly #handler: McpHttpHandler;
+  readonly #ready = new ReadyServers((served) => this.#make('modern', served));
   readonly #streams: TaskStreams;
   readonly #sessions: Sessions | null;
 
   constructor(options: McpAnswersOptions) {
     const { queue, viewing, maxSubscriptions, sessionful } = options;
     this.#options = options;
-    this.#handler = createMcpHandler((context) => this.#make(context), {
-      onerror: (error) => queue.log.debug({ err: error }, 'MCP request not served'),
-    });
+    this.#handler = createMcpHandler(
+      ({ era, authInfo }) => {
+        const call = CallAuth.callIn(authInfo);
+        // The handshake of a 2025 client leaves its mark on an instance.
+        return era === 'modern' ? this.#ready.take(call) : this.#make(era, call);
+      },
+      { onerror: (error) => queue.log.debug({ err: error }, 'MCP request not served') },
+    );
+    // Clients that are told of a change look at once.
+    this.#handler.bus.subscribe(() => this.#ready.forget());
     this.#streams = new TaskStreams(queue, viewing, maxSubscriptions);
-    const make = (authInfo: AuthInfo) => this.#make({ era: 'legacy', authInfo });
+    const make = (call: Call) => this.#make('legacy', call);
     this.#sessions = sessionful ? new Sessions(make, queue.log) : null;
   }
 
-  #make(context: Pick<McpRequestContext, 'authInfo' | 'era'>): McpServer {
-    return makeServer(context, this.#handler.notify, this.#options);
+  #make(era: McpRequestContext['era'], served: Served): McpServer {
+    // Each request is a call of its own, in a session too.
+    const callOf = ({ http }: ServerContext) => CallAuth.callIn(http?.authInfo);
+    const { notify } = this.#handler;
+    return serverFor({ era, served, callOf, caller: callOf, notify }, this.#options);
   }
 
   async answer({ request, body, parsed, call }: Asked): Promise<Response> {
@@ -56,7 +74,7 @@ export class McpAnswers {
     const isPost = request.method === 'POST';
     if (this.#sessions !== null) {
       const isOld = parsed === null ? !isPost : await isLegacyRequest(request, parsed.value);
-      const session = { request, authInfo, who: call.who, parsedBody: parsed?.value };
+      const session = { request, authInfo, call, parsedBody: parsed?.value };
       if (isOld) return this.#sessions.serve(session);
     }
     // What is no JSON is answered by the SDK, from the text itself.

@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { JobError } from '../job/errors.ts';
 import { can } from '../job/who.ts';
+import { whileAllowed } from '../mcp/while-allowed.ts';
 import type { Identify, Identity } from '../team/identify.ts';
 import { readBody } from './body.ts';
 import { sendError, toHttpError, type RequestFacts } from './envelope.ts';
@@ -31,7 +32,7 @@ export interface McpEndpoint {
 }
 
 /** How long an answer to who sent a request is good for others with the same headers. */
-const RECENT_MS = 500;
+const RECENT_MS = 300;
 
 export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
   const { docsUrl, limits } = options;
@@ -64,7 +65,11 @@ export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
       'x-request-id': requestId,
       ...(call.retryAfter !== undefined && { 'retry-after': String(call.retryAfter) }),
     });
-    await sendResponse(response, outgoing, { extra, gone: left.signal });
+    const send = (gone: AbortSignal) => sendResponse(response, outgoing, { extra, gone });
+    if (isPost) return send(left.signal);
+    // The stream of a session ends with the token, and with other rights, as the session does.
+    const waiting = { caller: call, signal: left.signal, sees: async () => false };
+    await whileAllowed(waiting, send);
   };
 
   return {

@@ -46,9 +46,17 @@ export class CallAuth implements AuthInfo {
     this.#call = call;
   }
 
-  static callIn(authInfo: AuthInfo | undefined): Call | null {
-    return authInfo !== undefined && #call in authInfo ? authInfo.#call : null;
+  static callIn(authInfo: AuthInfo | undefined): Call {
+    if (authInfo !== undefined && #call in authInfo) return authInfo.#call;
+    throw new Error('An MCP request came past the gate.');
   }
+}
+
+/** Whom an instance is made for. */
+export interface Served {
+  readonly who: Identity;
+  /** Of the request that is being served; of the first one where an instance has a whole connection. */
+  readonly requestId: string;
 }
 
 export interface McpServerOptions {
@@ -70,24 +78,11 @@ const INSTRUCTIONS =
 
 const CAPABILITIES = { tools: { listChanged: false }, resources: { listChanged: false } };
 
-/** For a request over HTTP, or a session of them. */
-export function makeServer(
-  { authInfo, era }: Pick<McpRequestContext, 'authInfo' | 'era'>,
-  notify: ServerNotifier,
-  options: McpServerOptions,
-): McpServer {
-  const first = CallAuth.callIn(authInfo);
-  if (first === null) throw new Error('An MCP request reached the factory past the gate.');
-  // Within a session every request is a call of its own.
-  const callOf = ({ http }: ServerContext): Call => CallAuth.callIn(http?.authInfo) ?? first;
-  return serverFor({ era, first, callOf, caller: callOf, notify }, options);
-}
-
 /** Whom an instance serves. */
-export interface Served {
+export interface Serving {
   readonly era: McpRequestContext['era'];
   /** Who it was made for; the application's own tools act for him. */
-  readonly first: Call;
+  readonly served: Served;
   readonly callOf: (context: ServerContext) => Call;
   /** Who sent a call, as it is now. */
   readonly caller: (context: ServerContext) => Promise<Caller> | Caller;
@@ -96,7 +91,7 @@ export interface Served {
 
 /** The one place where everything is put on a server, whatever carries its messages. */
 export function serverFor(
-  { era, first, callOf, caller, notify }: Served,
+  { era, served, callOf, caller, notify }: Serving,
   options: McpServerOptions,
 ): McpServer {
   const { queue, viewing, publicUrl, docsUrl, name, version, tools } = options;
@@ -127,7 +122,16 @@ export function serverFor(
     },
     { era, requiredAbility, abilities },
   );
-  const { who, requestId } = first;
-  tools?.(mcp, { who, store, publicUrl, settings, requestId, log, notify });
+  tools?.(mcp, {
+    who: served.who,
+    get requestId() {
+      return served.requestId;
+    },
+    store,
+    publicUrl,
+    settings,
+    log,
+    notify,
+  });
   return mcp;
 }

@@ -12,6 +12,7 @@ import { monotonic } from '../job/clock.ts';
 import { newId } from '../job/ids.ts';
 import type { Logger } from '../job/log.ts';
 import type { Identity } from '../team/identify.ts';
+import type { Call } from './mcp-server.ts';
 import { SessionEvents } from './session-events.ts';
 
 const SESSIONS_MAX = 1_000;
@@ -22,7 +23,7 @@ export interface SessionRequest {
   readonly request: Request;
   readonly parsedBody: unknown;
   readonly authInfo: AuthInfo;
-  readonly who: Identity;
+  readonly call: Call;
 }
 
 interface Session {
@@ -34,20 +35,20 @@ interface Session {
 }
 
 export class Sessions {
-  readonly #make: (authInfo: AuthInfo) => McpServer;
+  readonly #make: (call: Call) => McpServer;
   readonly #log: Logger;
   readonly #sessions = new Map<string, Session>();
 
-  constructor(make: (authInfo: AuthInfo) => McpServer, log: Logger) {
+  constructor(make: (call: Call) => McpServer, log: Logger) {
     this.#make = make;
     this.#log = log;
   }
 
   async serve(given: SessionRequest): Promise<Response> {
-    const { request, parsedBody, authInfo, who } = given;
+    const { request, parsedBody, authInfo, call } = given;
     const id = request.headers.get('mcp-session-id');
     const known = id === null ? undefined : this.#sessions.get(id);
-    if (id !== null && known?.holder !== holderOf(who)) return notFound(parsedBody);
+    if (id !== null && known?.holder !== holderOf(call.who)) return notFound(parsedBody);
     if (known) known.usedAt = monotonic();
     const transport = known?.transport ?? (await this.#begin(given));
     return transport.handleRequest(request, {
@@ -63,13 +64,13 @@ export class Sessions {
   /** What is no `initialize` is refused by the transport, and the session forgotten. */
   async #begin(given: SessionRequest): Promise<WebStandardStreamableHTTPServerTransport> {
     await this.#makeRoom();
-    const server = this.#make(given.authInfo);
+    const server = this.#make(given.call);
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => newId('ses'),
       eventStore: new SessionEvents(),
       retryInterval: 500,
       onsessioninitialized: (id) => {
-        const holder = holderOf(given.who);
+        const holder = holderOf(given.call.who);
         this.#sessions.set(id, { transport, server, holder, usedAt: monotonic() });
       },
       onsessionclosed: (id) => void this.#sessions.delete(id),

@@ -15,6 +15,7 @@ import type { Job } from '../job/job.ts';
 import { listenRequestIn, type ListenRequest } from '../mcp/listen.ts';
 import { tasksRequired } from '../mcp/task-capability.ts';
 import { TaskSubscription } from '../mcp/task-subscription.ts';
+import { AUTHORISE_MS } from '../mcp/while-allowed.ts';
 import type { Call, McpServerOptions } from './mcp-server.ts';
 
 type Message = Parameters<Transport['send']>[0];
@@ -22,8 +23,6 @@ type Id = string | number;
 
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const TASK_IDS_MAX = 1_000;
-/** Whose tasks they are is asked again this often, in milliseconds. */
-const AUTHORISE_MS = 1_000;
 
 export interface StdioTasks {
   readonly wire: Transport;

@@ -64,7 +64,7 @@ export async function startStdio(options: StdioOptions): Promise<ServingStdio> {
     for (const event of ['end', 'close', 'error']) input.once(event, () => resolve());
     output.once('error', () => resolve());
   });
-  const served = { first, ...perCall(first, ask) };
+  const served = { served: first, ...perCall(first, ask) };
   const make = ({ era }: Pick<McpRequestContext, 'era'>): McpServer => {
     const mcp: McpServer = serverFor({ era, ...served, notify: notifierOf(() => mcp) }, parts);
     return mcp;

@@ -2,6 +2,7 @@
 import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { Job } from '../job/job.ts';
+import type { Who } from '../job/who.ts';
 import type { QueueContext } from '../queue/context.ts';
 import { get, unknownJob } from '../queue/get.ts';
 import { WAIT_SECONDS_MAX } from '../queue/wait.ts';
@@ -62,9 +63,18 @@ export function statusHandler({ queue, viewing, caller }: Looking) {
     const { who } = asking;
     const onChange = progressNotices(context);
     const ms = wanted.wait_seconds * 1_000;
-    const seen = await whileAllowed(asking, context.mcpReq.signal, (signal) =>
-      queue.waits.until(wanted.job_id, { who, ms, signal, onChange }),
-    );
+    const { job_id } = wanted;
+    const waiting = {
+      caller: asking,
+      signal: context.mcpReq.signal,
+      sees: async (now: Who) => (await queue.store.get(job_id, now)) !== null,
+    };
+    const seen =
+      ms > 0
+        ? await whileAllowed(waiting, (signal) =>
+            queue.waits.until(job_id, { who, ms, signal, onChange }),
+          )
+        : await get(queue, job_id, who);
     const job = ms > 0 && seen.owner !== who.owner ? await seenNow(queue, seen, asking) : seen;
     const view = jobView(job, viewing, isInLine(job) ? await queue.store.position(job.id) : null);
     const answer = toToolResult({ data: view }) as CallToolResult;

@@ -16,6 +16,7 @@ import type { Caller, JobTools } from './job-tools.ts';
 import { declaresTasks, isModern, tasksRequired } from './task-capability.ts';
 import { awaitResult } from './task-result.ts';
 import { detailedTaskOf, oldTaskOf, progressMeta } from './tasks.ts';
+import { dropMalformedAnswers } from './update-seam.ts';
 
 type Params = Readonly<Record<string, unknown>>;
 type Method = (params: Params, caller: Caller, context: ServerContext) => Promise<object>;
@@ -26,6 +27,7 @@ const PAGE = 100;
 /** Put the methods on a server. Which generation is advertised is said elsewhere. */
 export function registerTaskMethods(tools: JobTools): void {
   const { queue, viewing, mcp } = tools;
+  dropMalformedAnswers(mcp.server);
   const on = (method: string, modern: Method | null, old: Method | null): void => {
     mcp.server.setRequestHandler(method, { params: ANY_PARAMS }, async (given, context) => {
       const serve = isModern(context) ? modern : old;
@@ -70,7 +72,8 @@ export function registerTaskMethods(tools: JobTools): void {
   );
   on('tasks/list', null, async ({ cursor }, { who }) => {
     const before = cursor === undefined ? {} : { cursor: textIn(cursor, 'cursor') };
-    const page = await list(queue, { ...before, limit: PAGE }, ownJobsOf(who));
+    const asked = { ...before, cursorName: 'nextCursor', limit: PAGE };
+    const page = await list(queue, asked, ownJobsOf(who));
     return {
       tasks: page.jobs.map((job: Job) => oldTaskOf(job, viewing)),
       ...(page.nextCursor !== null && { nextCursor: page.nextCursor }),

@@ -8,6 +8,7 @@ import {
   RELATED_TASK_META_KEY,
   type ServerContext,
 } from '@modelcontextprotocol/server';
+import { JobError } from '../job/errors.ts';
 import type { Job } from '../job/job.ts';
 import { isFinal } from '../job/states.ts';
 import type { Who } from '../job/who.ts';
@@ -40,13 +41,14 @@ export async function awaitResult(tools: JobTools, awaited: Awaited): Promise<ob
 
 async function untilFinal(tools: JobTools, { id, caller, context }: Awaited): Promise<Job> {
   const { signal } = context.mcpReq;
+  const { closing } = tools.queue.waits;
   const asked = new Set<string>();
   let wake = () => {};
   const look = () => wake();
   const stop = watchOf(tools.queue.store).watch([id], look);
   // What the wait itself learns of its caller: a token may be revoked meanwhile.
   const again = setInterval(look, AUTHORISE_MS);
-  signal.addEventListener('abort', look);
+  for (const end of [signal, closing]) end.addEventListener('abort', look);
   try {
     for (let { who } = caller; ; who = await stillThere(caller)) {
       const changed = new Promise<void>((resolve) => {
@@ -54,14 +56,22 @@ async function untilFinal(tools: JobTools, { id, caller, context }: Awaited): Pr
       });
       const job = await get(tools.queue, id, who);
       if (isFinal(job.status) || signal.aborted) return job;
+      if (closing.aborted) throw goingAway();
       askFor(tools, { job, asked, caller, context });
       await changed;
     }
   } finally {
     stop();
     clearInterval(again);
-    signal.removeEventListener('abort', look);
+    for (const end of [signal, closing]) end.removeEventListener('abort', look);
   }
+}
+
+function goingAway(): JobError {
+  return new JobError('TIMEOUT', {
+    message: 'The server goes away; the task goes on.',
+    remediation: 'Call tasks/result again in a few seconds.',
+  });
 }
 
 async function stillThere({ who, again }: Caller): Promise<Who> {

@@ -2,6 +2,7 @@
  * One open subscription to tasks, whatever carries it: each task as it is at the beginning, then
  * again after every change. What changes while the client does not read is sent once, as it is then.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { SUBSCRIPTION_ID_META_KEY } from '@modelcontextprotocol/server';
 import type { Job } from '../job/job.ts';
 import { isFinal } from '../job/states.ts';
@@ -10,6 +11,7 @@ import type { QueueContext } from '../queue/context.ts';
 import { get } from '../queue/get.ts';
 import { watchOf } from '../queue/watch.ts';
 import type { Viewing } from './job-view.ts';
+import { taskStatus } from './status.ts';
 import { detailedTaskOf } from './tasks.ts';
 
 /** Tries a read that failed again after this time, in milliseconds. */
@@ -39,12 +41,11 @@ export class TaskSubscription {
   readonly #unwatch: () => void;
   #isPumping = false;
   #isOver = false;
-  /** Who it is for; asked for afresh while it is open. */
-  who: Who;
+  #who: Who;
 
   constructor(options: SubscriptionOptions) {
     this.#options = options;
-    this.who = options.who;
+    this.#who = options.who;
     const ids = options.jobs.map(({ id }) => id);
     this.#sent = new Map(ids.map((id) => [id, '']));
     this.#dirty = new Set(ids);
@@ -53,6 +54,15 @@ export class TaskSubscription {
       this.#dirty.add(id);
       void this.pump();
     });
+  }
+
+  /** Who it is for, asked for afresh while it is open; what he may no longer see is left out. */
+  set who(who: Who) {
+    const isSame = isDeepStrictEqual(who, this.#who);
+    this.#who = who;
+    if (isSame) return;
+    for (const id of this.#sent.keys()) this.#dirty.add(id);
+    void this.pump();
   }
 
   /** Send what has changed, as far as the client takes it. */
@@ -88,7 +98,7 @@ export class TaskSubscription {
     const { queue, viewing, send } = this.#options;
     let job: Job;
     try {
-      job = await get(queue, id, this.who);
+      job = await get(queue, id, this.#who);
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'RESOURCE_NOT_FOUND') {
         this.#dirty.add(id);
@@ -109,8 +119,9 @@ export class TaskSubscription {
   }
 }
 
-/** Differs when a message about the job would say something new. */
-function stateOf({ status, updatedAt, answers, progress }: Job): string {
-  const answered = Object.keys(answers ?? {}).length;
-  return `${status} ${updatedAt} ${answered} ${progress?.done ?? ''}`;
+/** Differs when a message about the job would say something new, beside when to ask again. */
+function stateOf(job: Job): string {
+  const { done, total, message } = job.progress ?? {};
+  const answered = Object.keys(job.answers ?? {}).length;
+  return JSON.stringify([taskStatus(job), answered, done, total, message]);
 }

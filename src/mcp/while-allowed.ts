@@ -1,41 +1,50 @@
 /**
- * A wait that ends within a second when the one who waits has lost the right to be told, such as by
- * the revocation of his token. All waits share one timer.
+ * A wait that ends within a second when the one who waits has lost the right to be told: by the
+ * revocation of his token, or of an ability. All waits share one timer.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { JobError } from '../job/errors.ts';
+import type { Who } from '../job/who.ts';
+import { noSuchJob } from '../queue/get.ts';
 import type { Caller } from './job-tools.ts';
 
 /** Whoever waits or listens is asked for his right to it again this often, in milliseconds. */
-export const AUTHORISE_MS = 800;
+export const AUTHORISE_MS = 500;
 
 const checks = new Set<() => void>();
 let timer: NodeJS.Timeout | null = null;
 
+interface Waiting {
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+  /** Whether the caller may still be told; asked when his rights are not what they were. */
+  readonly sees: (who: Who) => Promise<boolean>;
+}
+
 /**
  * @param wait given a signal that is aborted when the wait is in vain
- * @throws JobError AUTHENTICATION_REQUIRED
+ * @throws JobError AUTHENTICATION_REQUIRED, or RESOURCE_NOT_FOUND as `get`
  */
 export async function whileAllowed<T>(
-  { again }: Caller,
-  signal: AbortSignal,
+  { caller: { who, again }, signal, sees }: Waiting,
   wait: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   if (again === undefined) return wait(signal);
   const lost = new AbortController();
   const { promise: refused, reject } = Promise.withResolvers<never>();
-  const check = (): void => {
-    // Who cannot be told for a moment is asked for again.
-    void Promise.resolve(again()).then(
-      (who) => who === null && lost.abort(),
-      () => {},
-    );
+  const check = async (): Promise<void> => {
+    const now = await again();
+    if (now !== null && (isDeepStrictEqual(now, who) || (await sees(now)))) return;
+    reject(now === null ? new JobError('AUTHENTICATION_REQUIRED') : noSuchJob());
+    lost.abort();
   };
-  lost.signal.addEventListener('abort', () => reject(new JobError('AUTHENTICATION_REQUIRED')));
-  begin(check);
+  // Who cannot be told for a moment is asked for again.
+  const checkSoon = () => void check().catch(() => {});
+  begin(checkSoon);
   try {
     return await Promise.race([wait(AbortSignal.any([signal, lost.signal])), refused]);
   } finally {
-    end(check);
+    end(checkSoon);
   }
 }
 

@@ -25,7 +25,11 @@ export async function getWhole(context: QueueContext, id: string, who: Who): Pro
 
 /** The one answer to an id that the caller may not see, whatever the reason. */
 export function unknownJob(): never {
-  throw new JobError('RESOURCE_NOT_FOUND', {
+  throw noSuchJob();
+}
+
+export function noSuchJob(): JobError {
+  return new JobError('RESOURCE_NOT_FOUND', {
     message: 'No such job is visible to this token.',
     remediation:
       'Check the job_id, or call list_jobs to see your jobs. A job is visible to the team and owner that submitted it.',

@@ -10,6 +10,8 @@ export interface ListRequest {
   readonly limit?: number | undefined;
   /** What a page before this one gave as `nextCursor`. */
   readonly cursor?: string | undefined;
+  /** Where the caller was given it. Default `meta.next_cursor`. */
+  readonly cursorName?: string;
 }
 
 export interface Page {
@@ -32,7 +34,7 @@ export async function list(context: QueueContext, request: ListRequest, who: Who
     who,
     status: request.status ?? null,
     tool: request.tool ?? null,
-    before: request.cursor === undefined ? null : readCursor(request.cursor),
+    before: readCursor(request),
     limit: limit + 1,
   });
   const shown = jobs.slice(0, limit);
@@ -44,13 +46,14 @@ function cursorOf(job: Pick<Job, 'createdAt' | 'id'>): string {
   return Buffer.from(`${job.createdAt}:${job.id}`).toString('base64url');
 }
 
-function readCursor(cursor: string): { createdAt: number; id: string } {
+function readCursor({ cursor, cursorName = 'meta.next_cursor' }: ListRequest) {
+  if (cursor === undefined) return null;
   const found = /^(\d{1,15}):([\w-]{1,64})$/.exec(Buffer.from(cursor, 'base64url').toString());
   const [, createdAt, id] = found ?? [];
   if (createdAt === undefined || id === undefined) {
     throw new JobError('VALIDATION_FAILED', {
-      message: 'The arguments are not valid: cursor: is not one that this tool has given.',
-      fields: { cursor: ['must be meta.next_cursor of an earlier page, unchanged'] },
+      message: `The arguments are not valid: cursor: must be ${cursorName} of an earlier page, unchanged.`,
+      fields: { cursor: [`must be ${cursorName} of an earlier page, unchanged`] },
     });
   }
   return { createdAt: Number(createdAt), id };

@@ -54,11 +54,16 @@ export class Waits {
   /** Groups whose job may have changed. */
   readonly #suspect = new Set<Group>();
   #unsubscribe: (() => void) | null = null;
+  readonly #closing = new AbortController();
   #isReading = false;
-  #isClosed = false;
 
   constructor(store: Pick<Store, 'get' | 'onChange'>) {
     this.#store = store;
+  }
+
+  /** Aborted when the server goes away. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
   }
 
   /** How many wait at the moment. */
@@ -75,7 +80,7 @@ export class Waits {
   async until(id: string, request: WaitRequest): Promise<Job> {
     const { who, ms, signal, onChange } = request;
     const job = (await this.#store.get(id, who)) ?? unknownJob();
-    if (ms <= 0 || isOver(job) || this.#isClosed || signal?.aborted) return job;
+    if (ms <= 0 || isOver(job) || this.closing.aborted || signal?.aborted) return job;
     onChange?.(job);
     const { promise, resolve: settle } = Promise.withResolvers<Job>();
     const waiter: Waiter = { onChange, settle, isDue: false };
@@ -95,7 +100,7 @@ export class Waits {
 
   /** Answer everybody with the present state. From now on nobody waits. */
   close(): void {
-    this.#isClosed = true;
+    this.#closing.abort();
     for (const group of this.#groups.values()) {
       for (const waiter of group.waiters) this.#end(group, waiter);
     }

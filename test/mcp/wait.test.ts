@@ -107,6 +107,25 @@ test('who may no longer see the jobs of his team is told nothing at the end of h
   assert.equal(anna.data.status, 'queued');
 });
 
+test('who may no longer see the jobs of his team waits no longer', async (t) => {
+  let isRevoked = false;
+  const { url } = await aServer(t, {
+    ...idle,
+    identify: async (asked) => {
+      const who = await byName(asked);
+      return who && isRevoked ? { ...who, abilities: ['*'] } : who;
+    },
+  });
+  const { data: submitted } = await call(url, 'asks', {});
+  const args = { job_id: submitted.job_id, wait_seconds: 25 };
+  const waiting = timed(call(url, 'get_job_status', args, { token: 'anna/bert/job:view-any' }));
+  await rest(300);
+  isRevoked = true;
+  const { value, ms } = await waiting;
+  assert.equal(value.error.code, 'RESOURCE_NOT_FOUND');
+  assert.ok(ms < 5_000, `${ms} ms`);
+});
+
 test('a queued job has its place in the queue, exact to 100 and absent beyond', async (t) => {
   const { url } = await aServer(t, idle);
   const ids: string[] = [];

@@ -1,6 +1,7 @@
 /** `subscriptions/listen` with task ids. */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as rest } from 'node:timers/promises';
 import {
   TaskStatusNotificationV2Schema,
   TaskSubscriptionAcknowledgedNotificationsV2Schema,
@@ -8,11 +9,14 @@ import {
 import type { Identify } from '../../src/http.ts';
 import { newId } from '../../src/job/ids.ts';
 import { openStore } from '../../src/sqlite.ts';
+import { claim } from '../support/a-job.ts';
 import { tempFolder } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { byName } from '../http/fixture.ts';
 import { openStream, type Stream } from './streams.ts';
 import { aTaskServer, modern, submitted, taskThatIs, type Speaker } from './wire.ts';
+
+const HALF = { done: 1, total: 2, message: null };
 
 /** A stream that ends with its test. */
 async function listen(
@@ -113,6 +117,47 @@ test('changes that another process makes are told too', async (t) => {
   await other.answer(taskId, who, { colour: { action: 'decline' } });
   await until('the change is told', () => frames.length >= 3);
   assert.deepEqual(Object.keys(frames[2].params.inputRequests), ['size']);
+});
+
+test('a change that a task does not show is not told', async (t) => {
+  const { url, store } = await aTaskServer(t, { inProcess: false, workers: 0 });
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const { frames } = await listen(t, url, { taskIds: [taskId] });
+  await until('the snapshot is there', () => frames.length >= 2);
+  const [job] = (await claim(store, { tools: ['nap'] })).jobs;
+  assert.equal(job?.status, 'running');
+  // What would be told is told at once; it is given a moment.
+  await rest(300);
+  await store.progress({ id: taskId, lease: job?.lease ?? '' }, { ...HALF });
+  await until('the progress is told', () => frames.length >= 3);
+  assert.deepEqual(
+    frames
+      .slice(1)
+      .map(({ params }) => [params.status, params._meta['mcp-async-jobs/progress']?.done]),
+    [
+      ['working', undefined],
+      ['working', 1],
+    ],
+  );
+});
+
+test('a stream ends when its listener may no longer see the jobs of his team', async (t) => {
+  let isRevoked = false;
+  const { url } = await aTaskServer(t, {
+    inProcess: false,
+    workers: 0,
+    identify: async (request) => {
+      const who = await byName(request);
+      return who && isRevoked ? { ...who, abilities: ['*'] } : who;
+    },
+  });
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const speaker = { token: 'anna/bert/job:view-any' };
+  const { frames, isEnded } = await listen(t, url, { taskIds: [taskId] }, speaker);
+  await until('the snapshot is there', () => frames.length >= 2);
+  isRevoked = true;
+  await until('it has ended', isEnded, { ms: 5_000 });
+  assert.equal(frames.at(-1).id, 1, 'in good order');
 });
 
 test('a stream ends within 5 s when its token is revoked', async (t) => {

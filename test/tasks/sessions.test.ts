@@ -4,6 +4,8 @@ import { test, type TestContext } from 'node:test';
 import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CallToolResultSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import type { Identify } from '../../src/http.ts';
+import { byName } from '../http/fixture.ts';
 import { until } from '../support/until.ts';
 import { aTaskServer, modern, old, plain } from './wire.ts';
 
@@ -84,6 +86,29 @@ test('a session is to be found only by who opened it, with the same rights', asy
   assert.equal((await ask('anna/anna/*', 'ses_unknown')).status, 404);
   // Clients of 2026-07-28 are served beside it, without any.
   assert.ok((await modern(url, 'tools/list', {})).result.tools.length > 0);
+});
+
+test('the stream of a session ends when its token is revoked', async (t) => {
+  let isRevoked = false;
+  const identify: Identify = (request) => (isRevoked ? null : byName(request));
+  const { url } = await aTaskServer(t, { sessionful: true, identify });
+  const client = await connected(t, url, []);
+  const { sessionId = '' } = client.transport as OldTransport;
+  await (client.transport as OldTransport).close();
+  const headers = {
+    accept: 'text/event-stream',
+    authorization: 'Bearer anna/anna/*',
+    'mcp-session-id': sessionId,
+  };
+  const stream = await until('its stream is free', async () => {
+    const response = await fetch(url, { headers });
+    return response.status === 200 && response;
+  });
+  let isEnded = false;
+  const ended = stream.text().catch(() => 'cut');
+  void ended.finally(() => (isEnded = true));
+  isRevoked = true;
+  await until('it has ended', () => isEnded, { ms: 5_000 });
 });
 
 test('without the option there are no sessions', async (t) => {

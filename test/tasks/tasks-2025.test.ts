@@ -8,6 +8,7 @@ import {
   GetTaskResultV1Schema,
   ListTasksResultV1Schema,
 } from '@modelcontextprotocol/ext-tasks/core/v1';
+import { monotonic } from '../../src/job/clock.ts';
 import { until } from '../support/until.ts';
 import { ALL, aTaskServer, modern, old, plain } from './wire.ts';
 
@@ -129,7 +130,32 @@ test('tasks/list leafs through own tasks alone', async (t) => {
   assert.deepEqual(seen, ids.toReversed());
   const team = { token: 'anna/bert/job:view-any' };
   assert.equal((await old(url, 'tasks/list', {}, team)).result.tasks.length, 1);
-  assert.equal((await old(url, 'tasks/list', { cursor: 'nonsense' })).error?.code, -32_602);
+});
+
+test('a wrong cursor of tasks/list is refused by the name that it has there', async (t) => {
+  const { url } = await aTaskServer(t);
+  const { error } = await old(url, 'tasks/list', { cursor: 'nonsense' });
+  assert.equal(error?.code, -32_602);
+  assert.match(error?.message ?? '', /cursor: must be nextCursor of an earlier page/);
+  const tool = await plain(url, 'list_jobs', { cursor: 'nonsense' });
+  assert.deepEqual(tool.error.fields, {
+    cursor: ['must be meta.next_cursor of an earlier page, unchanged'],
+  });
+});
+
+test('a server that goes away lets nobody wait for a result', async (t) => {
+  const serving = await aTaskServer(t, { inProcess: false, workers: 0 });
+  const { url } = serving;
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const waiting = old(url, 'tasks/result', { taskId });
+  // Each of these is answered after the wait has begun.
+  for (let i = 0; i < 5; i += 1) await old(url, 'tasks/get', { taskId });
+  const startedAt = monotonic();
+  await serving.close({ graceMs: 20_000 });
+  const ms = monotonic() - startedAt;
+  assert.ok(ms < 10_000, `${ms} ms`);
+  const { error } = await waiting;
+  assert.match(error?.message ?? '', /The server goes away; the task goes on/);
 });
 
 test('methods of 2026 are unknown to a 2025 client, and the other way round', async (t) => {

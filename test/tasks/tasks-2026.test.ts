@@ -194,6 +194,11 @@ test('an answer that does not fit is refused and changes nothing', async (t) => 
     assert.equal(error?.code, -32_602, JSON.stringify(inputResponses));
   }
   assert.equal((await modern(url, 'tasks/update', { taskId })).error?.code, -32_602);
+  for (const inputResponses of [[], [1], null, 'red', 7, true]) {
+    const { error } = await modern(url, 'tasks/update', { taskId, inputResponses });
+    assert.equal(error?.code, -32_602, JSON.stringify(inputResponses));
+    assert.match(error?.message ?? '', /inputResponses must be an object/);
+  }
   const { result } = await modern(url, 'tasks/get', { taskId });
   assert.deepEqual(Object.keys(result.inputRequests).toSorted(), ['colour', 'size']);
   const { error } = await plain(url, 'answer_job', {

@@ -33,6 +33,7 @@ import type {
 } from '../store.ts';
 import { BUSY, openReader, Prepared, sqliteCode } from './connection.ts';
 import { bindable } from './operations.ts';
+import { ReadBatch } from './read-batch.ts';
 import { Reader } from './reader.ts';
 import { insertedJob, jobOf, readerParams, replayOf, type Row } from '../job-row.ts';
 import * as sql from './statements.ts';
@@ -61,7 +62,7 @@ export class SqliteStore implements Store {
   readonly #path: string;
   readonly #writer: Writer;
   readonly #db: DatabaseSync;
-  readonly #prepared: Prepared;
+  readonly #light: ReadBatch;
   readonly #heavy: Reader;
   readonly #dueListeners = new Set<() => void>();
   readonly #changeListeners = new Set<(notice: ChangeNotice | null) => void>();
@@ -73,7 +74,7 @@ export class SqliteStore implements Store {
     this.#path = path;
     this.#writer = writer;
     this.#db = openReader(path);
-    this.#prepared = new Prepared(this.#db);
+    this.#light = new ReadBatch(this.#db, new Prepared(this.#db));
     this.#heavy = new Reader(path);
   }
 
@@ -198,8 +199,7 @@ export class SqliteStore implements Store {
   ): Promise<readonly Row[]> {
     for (const giveUpAt = monotonic() + READ_RETRY_MS; ;) {
       try {
-        if (isHeavy) return await this.#heavy.read(text, params);
-        return this.#prepared.get(text).all(params);
+        return await (isHeavy ? this.#heavy : this.#light).read(text, params);
       } catch (error) {
         if (sqliteCode(error) !== BUSY) throw error;
         if (monotonic() > giveUpAt) throw new JobError('STORE_BUSY', { cause: error });

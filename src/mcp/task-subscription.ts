@@ -95,6 +95,8 @@ export class TaskSubscription {
   }
 
   async #look(id: string): Promise<void> {
+    // A change that came while its end was being sent.
+    if (!this.#sent.has(id)) return;
     const { queue, viewing, send } = this.#options;
     let job: Job;
     try {

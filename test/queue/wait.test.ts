@@ -164,6 +164,7 @@ test('what a run says while it is waited for is told', async (t) => {
     ms: LONG_MS,
     onChange: ({ progress }) => void told.push(progress?.done ?? null),
   });
+  await until('the state at the beginning is told', () => told.length > 0);
   for (const done of [1, 2]) {
     const held = { id: job.id, lease: job.lease ?? '' };
     await store.progress(held, { done, total: 2, message: null });

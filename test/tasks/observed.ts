@@ -86,10 +86,11 @@ function agree({ view, row, task, before, listed }: Looks): Seen {
   };
 }
 
-/** What a listener must have been told of a task. */
+/** What a listener must have been told of a task; that it was touched is told with what changed. */
 function told({ params }: Pick<Reply, 'params'>): object {
   const { status, lastUpdatedAt, inputRequests = {}, result, error, ttlMs } = params;
-  return { status, lastUpdatedAt, inputRequests, result, error, ttlMs };
+  const endedAt = ttlMs === null ? null : lastUpdatedAt;
+  return { status, endedAt, inputRequests, result, error, ttlMs };
 }
 
 export interface Observer {

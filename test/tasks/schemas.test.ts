@@ -107,7 +107,9 @@ async function modernTasks(server: Server): Promise<void> {
     if (task.status === 'completed') CallToolResultV2Schema.parse(task.result);
   }
 
-  const stream = server.listen({ taskIds: Object.values(ids) });
+  const taskIds = Object.values(ids);
+  const { frames, isEnded } = await server.listen({ taskIds });
+  await until('each is told as it is', () => frames().length > taskIds.length);
   const inputResponses = { colour: { action: 'decline' }, size: { action: 'cancel' } };
   const update = { taskId: ids.input_required, inputResponses };
   UpdateTaskResultV2Schema.parse((await server.ask('tasks/update', update)).result);
@@ -115,10 +117,11 @@ async function modernTasks(server: Server): Promise<void> {
     const { result } = await server.ask('tasks/cancel', { taskId: ids[way] });
     CancelTaskResultV2Schema.parse(result);
   }
-  const [ack, ...told] = await stream;
+  await until('all have ended', isEnded);
+  const [ack, ...told] = frames();
   const { notifications } = ack?.params ?? {};
   TaskSubscriptionAcknowledgedNotificationsV2Schema.parse(notifications);
-  assert.deepEqual(notifications, { taskIds: Object.values(ids) });
+  assert.deepEqual(notifications, { taskIds });
   const end = told.pop();
   assert.equal(end?.result.resultType, 'complete');
   const statuses = new Set<string>();

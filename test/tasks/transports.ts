@@ -11,15 +11,22 @@ import { processesOf } from '../../scripts/cli-process.ts';
 import { startScript, type Script } from '../support/child.ts';
 import { tempFolder, type Ending } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { envelopeOf, modern, modernStream, old, type Reply } from './wire.ts';
+import { openStream } from './streams.ts';
+import { envelopeOf, modern, old, type Reply } from './wire.ts';
 
 type Params = Readonly<Record<string, unknown>>;
 export type Era = '2026-07-28' | '2025-11-25';
 
+export interface Listening {
+  /** What has come so far; the response comes last. */
+  readonly frames: () => readonly Reply[];
+  readonly isEnded: () => boolean;
+}
+
 export interface Server {
   ask(method: string, params: Params): Promise<Reply>;
-  /** Every message of a subscription of 2026-07-28, its response at last. */
-  listen(notifications: object): Promise<readonly Reply[]>;
+  /** A subscription of 2026-07-28. */
+  listen(notifications: object): Promise<Listening>;
   /** End the server alone, at once and unasked, and start another one on the same file. */
   killServer(): Promise<void>;
   /** End its worker, at once and unasked; another one takes its place. */
@@ -50,7 +57,10 @@ async function overHttp(t: Ending, era: Era): Promise<Server> {
   };
   return {
     ask: (method, params) => (era === '2026-07-28' ? modern : old)(url, method, params),
-    listen: (notifications) => modernStream(url, 'subscriptions/listen', { notifications }),
+    async listen(notifications) {
+      const { frames, isEnded } = await openStream(url, notifications);
+      return { frames: () => frames, isEnded };
+    },
     killServer,
     async killWorker() {
       const pids = await until('a worker runs', async () => {
@@ -117,10 +127,17 @@ async function overStdio(t: Ending, era: Era): Promise<Server> {
   await start();
   return {
     ask,
-    async listen(notifications) {
+    listen(notifications) {
       const [before, id] = [messages.length, last + 1];
-      await ask('subscriptions/listen', { notifications });
-      return messages.slice(before).filter((one) => one.id === undefined || one.id === id);
+      let isEnded = false;
+      void ask('subscriptions/listen', { notifications }).then(() => {
+        isEnded = true;
+      });
+      const isOfIt = (one: (typeof messages)[number]) => one.id === undefined || one.id === id;
+      return Promise.resolve({
+        frames: () => messages.slice(before).filter(isOfIt),
+        isEnded: () => isEnded,
+      });
     },
     async killServer() {
       const ended = once(child, 'exit');

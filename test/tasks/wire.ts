@@ -78,15 +78,6 @@ async function reply(response: Response): Promise<Reply> {
   return (await replies(response)).at(-1) as Reply;
 }
 
-/** As `modern`, with what came before the response: everything of a stream that has ended. */
-export async function modernStream(
-  url: string,
-  method: string,
-  params: Readonly<Record<string, unknown>>,
-): Promise<readonly Reply[]> {
-  return replies(await fetch(url, message2026(method, params)));
-}
-
 /** As a client of 2026-07-28 that declares what it speaks. */
 export async function modern(
   url: string,

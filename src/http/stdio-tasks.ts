@@ -31,6 +31,8 @@ export interface StdioTasks {
   readonly max: number;
   /** Who is served now. */
   readonly ask: () => Promise<Call>;
+  /** Called when the wire has closed, whoever closed it. */
+  readonly onClosed: () => void;
 }
 
 export class TaskTransport implements Transport {
@@ -49,6 +51,7 @@ export class TaskTransport implements Transport {
       onclose: () => {
         this.#stopAll();
         this.onclose?.();
+        options.onClosed();
       },
       onerror: (error: Error) => this.onerror?.(error),
       onmessage: (message: Message, extra?: MessageExtraInfo) => this.#receive(message, extra),

@@ -60,10 +60,16 @@ export async function startStdio(options: StdioOptions): Promise<ServingStdio> {
   const supervision = supervise({ ...checked, store, definitions });
   const stopSweeper = startSweeper({ store, retentionMs, log });
   const stopHousekeeping = maintain && keepHouse(maintain, store, log);
-  const ended = new Promise<void>((resolve) => {
-    for (const event of ['end', 'close', 'error']) input.once(event, () => resolve());
-    output.once('error', () => resolve());
-  });
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  for (const event of ['end', 'close', 'error']) input.once(event, end);
+  output.once('error', end);
+  let isClosing = false;
+  const onClosed = (): void => {
+    // The SDK reads no more after a message that it does not take: nobody would see the end of stdin.
+    if (!isClosing && input.readable)
+      log.error({}, 'a message was longer than 10 MiB; the connection is closed');
+    end();
+  };
   const served = { served: first, ...perCall(first, ask) };
   const make = ({ era }: Pick<McpRequestContext, 'era'>): McpServer => {
     const mcp: McpServer = serverFor({ era, ...served, notify: notifierOf(() => mcp) }, parts);
@@ -71,13 +77,14 @@ export async function startStdio(options: StdioOptions): Promise<ServingStdio> {
   };
   const wire = new StdioServerTransport(input, output);
   const handle = serveStdio(make, {
-    transport: new TaskTransport({ wire, parts, max: checked.maxSubscriptions, ask }),
+    transport: new TaskTransport({ wire, parts, max: checked.maxSubscriptions, ask, onClosed }),
     onerror: (error) => log.debug({ err: error }, 'a message could not be served'),
   });
   log.info({ tools: [...definitions.keys()] }, 'serving on stdio');
   return {
     ended,
     async close(graceMs) {
+      isClosing = true;
       waits.close();
       await supervision.stop(graceMs);
       await handle.close();

@@ -1,46 +1,17 @@
 /** `stdio` as a host starts it: three clients, one file shared with others, nothing left behind. */
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { test, type TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { Client } from '@modelcontextprotocol/client';
-import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { test } from 'node:test';
 import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as OldTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { cli, processesOf } from '../../scripts/cli-process.ts';
 import { callJob, resumeJob } from '../../src/client.ts';
 import { tempFolder } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { aServer, aToken, dataOf, errorOf, JOBS, started } from './a-server.ts';
-
-const BIN = fileURLToPath(new URL('../../bin/mcp-async-jobs.js', import.meta.url));
-const info = { name: 'test', version: '1.0.0' };
-
-const argsFor = (db: string, ...more: readonly string[]): string[] => [
-  BIN,
-  'stdio',
-  '--db',
-  db,
-  '--log-level',
-  'warn',
-  ...(more.includes('--jobs') ? more : ['--jobs', JOBS, ...more]),
-];
-
-async function connected(
-  t: TestContext,
-  args: readonly string[],
-  options: { mode?: 'auto' | 'legacy'; env?: Record<string, string> } = {},
-): Promise<Client> {
-  const client = new Client(info, { versionNegotiation: { mode: options.mode ?? 'auto' } });
-  const command = { command: process.execPath, args: [...args], env: options.env ?? {} };
-  await client.connect(new StdioClientTransport(command));
-  t.after(() => client.close());
-  return client;
-}
+import { argsFor, BIN, connected, host, info, initialize } from './a-host.ts';
+import { aToken, dataOf, errorOf, JOBS, started } from './a-server.ts';
 
 for (const mode of ['auto', 'legacy'] as const) {
   test(`a job is submitted, waited for and resumed over stdio, in mode ${mode}`, async (t) => {
@@ -72,40 +43,6 @@ test('a client on the v1 SDK gets its job done', async (t) => {
   const { result } = await call('get_job_status', { job_id, wait_seconds: 20 });
   assert.deepEqual(result, { said: 'b' });
 });
-
-interface Host {
-  readonly child: ChildProcess;
-  /** Everything that came on stdout, line by line. */
-  readonly lines: string[];
-  readonly send: (message: object) => void;
-}
-
-function host(t: TestContext, args: readonly string[], env: Record<string, string> = {}): Host {
-  const child = spawn(process.execPath, args, {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, ...env },
-    detached: true,
-  });
-  t.after(() => {
-    if (child.pid !== undefined && processesOf(child.pid).length > 0) {
-      process.kill(-child.pid, 'SIGKILL');
-    }
-  });
-  const lines: string[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
-  return {
-    child,
-    lines,
-    send: (message) =>
-      void child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`),
-  };
-}
-
-const initialize = {
-  id: 1,
-  method: 'initialize',
-  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: info },
-};
 
 test('stdout carries the protocol alone, whatever the jobs print; all of it ends with stdin', async (t) => {
   const folder = tempFolder(t);
@@ -184,29 +121,6 @@ test('whoever listens to tasks is told of them until they end, and of nobody els
   assert.deepEqual([statuses[0], statuses.at(-1)], ['working', 'completed']);
   ask(3, 'subscriptions/listen', { notifications: { taskIds: 'all' } });
   await until('it is refused', () => lines.some((line) => line.includes('-32602')));
-});
-
-test('an HTTP server and two hosts share one file, and each gets its jobs done', async (t) => {
-  const { server, db, token, call } = await aServer(t, '--jobs', JOBS);
-  const env = { MCP_ASYNC_JOBS_TOKEN: token };
-  const hosts = await Promise.all([
-    connected(t, argsFor(db), { env }),
-    connected(t, argsFor(db, '--workers', '0'), { env }),
-  ]);
-  const rounds = Array.from({ length: 8 }, (_, i) => `n${i}`);
-  const over = hosts.flatMap((client) =>
-    rounds.map(async (text) => callJob(client, 'echo', { text })),
-  );
-  const http = rounds.map(async (text) => call('call', 'echo', `text=${text}`, '--wait', '--json'));
-  assert.deepEqual(
-    await Promise.all(over),
-    [...rounds, ...rounds].map((said) => ({ said })),
-  );
-  for (const ended of await Promise.all(http)) assert.equal(ended.code, 0, ended.stderr);
-  // One owner, whatever carries it: what was submitted over HTTP is seen over stdio.
-  const listed = dataOf(await call('jobs', 'list', '--limit', '100', '--json'))['data'] as object[];
-  assert.equal(listed.length, 24);
-  assert.equal(await server.stop(), 0);
 });
 
 test('whom to serve must be clear, and a token that is revoked is refused at the next call', async (t) => {

@@ -9,6 +9,9 @@ import {
   UpdateTaskResultV2Schema,
 } from '@modelcontextprotocol/ext-tasks/core/v2';
 import { Ajv } from 'ajv';
+import { now } from '../../src/job/clock.ts';
+import { aJob } from '../support/a-job.ts';
+import { tempStore } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { aTaskServer, modern, old, plain, submitted, taskThatIs } from './wire.ts';
 
@@ -66,6 +69,24 @@ test('a completed task has the tool result in it, as get_job_status has', async 
   assert.equal(view.completed_at, task.lastUpdatedAt);
   const kept = Date.parse(view.completed_at) - Date.parse(view.enqueued_at) + 2_592_000_000;
   assert.ok(Math.abs(task.ttlMs - kept) < 1_000, `${task.ttlMs} ${kept}`);
+});
+
+test('how often to ask follows the age of the job, on every surface', async (t) => {
+  const store = await tempStore(t);
+  const { url } = await aTaskServer(t, { db: store, workers: 0, inProcess: false });
+  for (const [ageMs, pollMs] of [
+    [5_000, 1_000],
+    [30_000, 5_000],
+    [90_000, 30_000],
+  ] as const) {
+    const createdAt = now() - ageMs;
+    const job = aJob({ tool: 'add', team: 'anna', owner: 'anna', createdAt });
+    const { id: taskId } = await store.insert(job, 0);
+    assert.equal((await modern(url, 'tasks/get', { taskId })).result.pollIntervalMs, pollMs);
+    assert.equal((await old(url, 'tasks/get', { taskId })).result.pollInterval, pollMs);
+    const view = (await plain(url, 'get_job_status', { job_id: taskId })).data;
+    assert.equal(view.poll_after_ms, pollMs);
+  }
 });
 
 test('a result that is too long for an answer is given by link', async (t) => {

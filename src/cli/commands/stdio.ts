@@ -25,6 +25,7 @@ interface StdioCommandOptions extends ApplicationOptions {
 }
 
 const DAY_MS = 86_400_000;
+const GONE = 'end of the connection';
 
 export function stdioCommand(): Command {
   const command = new Command('stdio')
@@ -69,11 +70,11 @@ async function stdio(options: StdioCommandOptions): Promise<void> {
     await application.store.close();
     throw localError(error, options.db);
   }
-  const reason = await Promise.race([stopping.asked, serving.ended.then(() => 'end of stdin')]);
+  const reason = await Promise.race([stopping.asked, serving.ended.then(() => GONE)]);
   log.info({ reason }, 'stopping');
   await stopAndExit(async (graceMs) => {
     // A host that has gone waits for nothing.
-    await serving.close(reason === 'end of stdin' ? 0 : graceMs);
+    await serving.close(reason === GONE ? 0 : graceMs);
     await application.store.close();
   }, log);
 }

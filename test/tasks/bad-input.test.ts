@@ -1,7 +1,10 @@
-/** Ids that are malformed, unknown or somebody else's: one answer for all, and nothing changed. */
+/** What is malformed, oversized, of the wrong era or about somebody else's job: the exact error, and nothing changed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newId } from '../../src/job/ids.ts';
+import { tablesOf } from '../hostile/rows.ts';
+import { until } from '../support/until.ts';
+import { TRANSPORTS } from './transports.ts';
 import { aTaskServer, modern, old, plain, submitted, taskThatIs } from './wire.ts';
 
 const answers = { colour: { action: 'accept', content: { colour: 'red' } } };
@@ -78,6 +81,107 @@ test('Mcp-Name is held against the task id', async (t) => {
   }
   assert.equal((await modern(url, 'tasks/get', { taskId })).result.status, 'working');
 });
+
+type Bad = readonly [method: string, params: object, error: number | string];
+
+const tool = (name: string, args: unknown): object => ({ name, arguments: args });
+const IDS = ['', 'nonsense', 'x'.repeat(5_000), 'mjb_', "mjb_' OR 1=1 --"];
+const MANY = Object.fromEntries(
+  Array.from({ length: 2_000 }, (_, i) => [`k${i}`, { action: 'accept' }]),
+);
+
+/** What is answered in either generation. @param id of a job that asks for a colour */
+const EVER = (id: string): readonly Bad[] => [
+  ...IDS.map((taskId): Bad => ['tasks/get', { taskId }, -32_602]),
+  ...IDS.map((taskId): Bad => ['tasks/cancel', { taskId }, -32_602]),
+  ['tasks/get', {}, -32_602],
+  ['tasks/nonsense', { taskId: id }, -32_601],
+  ['tools/call', tool('nonsense', {}), -32_602],
+  ['tools/call', tool('nap', { ms: -1 }), 'VALIDATION_FAILED'],
+  ['tools/call', tool('nap', 5), 'VALIDATION_FAILED'],
+  ['tools/call', tool('long', { length: 'x'.repeat(300_000) }), 'VALIDATION_FAILED'],
+  ...['get_job_status', 'cancel_job', 'answer_job'].flatMap((name): readonly Bad[] => {
+    const more = name === 'answer_job' && { answers: {} };
+    return [
+      ['tools/call', tool(name, { job_id: 'nonsense', ...more }), 'RESOURCE_NOT_FOUND'],
+      ['tools/call', tool(name, { job_id: 'x'.repeat(300_000), ...more }), 'RESOURCE_NOT_FOUND'],
+      ['tools/call', tool(name, { job_id: '', ...more }), 'VALIDATION_FAILED'],
+      ['tools/call', tool(name, { job_id: 5, ...more }), 'VALIDATION_FAILED'],
+      ['tools/call', tool(name, {}), 'VALIDATION_FAILED'],
+    ];
+  }),
+  ['tools/call', tool('answer_job', { job_id: id, answers: 5 }), 'VALIDATION_FAILED'],
+  [
+    'tools/call',
+    tool('answer_job', { job_id: id, answers: { colour: 'red' } }),
+    'VALIDATION_FAILED',
+  ],
+  [
+    'tools/call',
+    tool('answer_job', {
+      job_id: id,
+      answers: { colour: { content: { colour: 'x'.repeat(300_000) } } },
+    }),
+    'VALIDATION_FAILED',
+  ],
+  ['tools/call', tool('list_jobs', { cursor: 'nonsense' }), 'VALIDATION_FAILED'],
+  ['tools/call', tool('list_jobs', { limit: 1_000 }), 'VALIDATION_FAILED'],
+];
+
+const MODERN = (id: string): readonly Bad[] => [
+  ['tasks/result', { taskId: id }, -32_601],
+  ['tasks/list', {}, -32_601],
+  ['tasks/update', { taskId: id }, -32_602],
+  ['tasks/update', { taskId: id, inputResponses: { colour: { action: 'accept' } } }, -32_602],
+  ['tasks/update', { taskId: 'nonsense', inputResponses: MANY }, -32_602],
+  ...[Array.from({ length: 10_000 }, () => id), id, [5], {}].map((taskIds): Bad => [
+    'subscriptions/listen',
+    { notifications: { taskIds } },
+    -32_602,
+  ]),
+];
+
+const OLD = (id: string): readonly Bad[] => [
+  ...[...IDS, 'mjb_\u0000'].map((taskId): Bad => ['tasks/result', { taskId }, -32_602]),
+  ['tasks/result', {}, -32_602],
+  ['tasks/update', { taskId: id, inputResponses: answers }, -32_601],
+  ['subscriptions/listen', { notifications: { taskIds: [id] } }, -32_601],
+  ['server/discover', {}, -32_601],
+  ['tasks/list', { cursor: 'nonsense' }, -32_602],
+  ['tasks/list', { cursor: 'x'.repeat(300_000) }, -32_602],
+  ['tools/call', { ...tool('nap', { ms: 1 }), task: 5 }, -32_602],
+  ['tools/call', { ...tool('get_job_status', { job_id: id }), task: {} }, -32_601],
+];
+
+for (const [transport, start] of Object.entries(TRANSPORTS)) {
+  for (const [era, own] of [
+    ['2026-07-28', MODERN],
+    ['2025-11-25', OLD],
+  ] as const) {
+    test(`bad input of ${era}, over ${transport}: the exact error, and nothing changed`, async (t) => {
+      const server = await start(t, era);
+      const survey = await server.ask('tools/call', { ...tool('survey', {}), task: {} });
+      const id = (survey.result.taskId ?? survey.result.task.taskId) as string;
+      await until('it asks', async () => {
+        const { result } = await server.ask('tasks/get', { taskId: id });
+        return result.status === 'input_required';
+      });
+      const before = tablesOf(server.db);
+      for (const [method, params, expected] of [...EVER(id), ...own(id)]) {
+        const { result, error } = await server.ask(method, params as Record<string, unknown>);
+        const told = error?.code ?? result?.structuredContent?.error?.code;
+        const about = `${method} ${JSON.stringify(params)}`.slice(0, 120);
+        assert.equal(told, expected, `${about}: ${JSON.stringify(result ?? error).slice(0, 300)}`);
+        assert.ok(JSON.stringify(error ?? result).length < 3_000, about);
+      }
+      if (era === '2026-07-28') {
+        const params = { taskId: id, inputResponses: MANY };
+        assert.equal((await server.ask('tasks/update', params)).result.resultType, 'complete');
+      }
+      assert.deepEqual(tablesOf(server.db), before);
+    });
+  }
+}
 
 function withoutPace(task: object): object {
   return { ...task, pollIntervalMs: null };

@@ -24,6 +24,8 @@ export interface Listening {
 }
 
 export interface Server {
+  /** The file of its database. */
+  readonly db: string;
   ask(method: string, params: Params): Promise<Reply>;
   /** A subscription of 2026-07-28. */
   listen(notifications: object): Promise<Listening>;
@@ -56,6 +58,7 @@ async function overHttp(t: Ending, era: Era): Promise<Server> {
     await server.said('listening');
   };
   return {
+    db,
     ask: (method, params) => (era === '2026-07-28' ? modern : old)(url, method, params),
     async listen(notifications) {
       const { frames, isEnded } = await openStream(url, notifications);
@@ -126,6 +129,7 @@ async function overStdio(t: Ending, era: Era): Promise<Server> {
   t.after(() => end(processesOf(group())));
   await start();
   return {
+    db,
     ask,
     listen(notifications) {
       const [before, id] = [messages.length, last + 1];

@@ -61,14 +61,17 @@ export async function startStdio(options: StdioOptions): Promise<ServingStdio> {
   const stopSweeper = startSweeper({ store, retentionMs, log });
   const stopHousekeeping = maintain && keepHouse(maintain, store, log);
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  for (const event of ['end', 'close', 'error']) input.once(event, end);
-  output.once('error', end);
   let isClosing = false;
+  const gone = (): void => {
+    isClosing = true;
+    end();
+  };
+  for (const event of ['end', 'close', 'error']) input.once(event, gone);
+  output.once('error', gone);
   const onClosed = (): void => {
     // The SDK reads no more after a message that it does not take: nobody would see the end of stdin.
-    if (!isClosing && input.readable)
-      log.error({}, 'a message was longer than 10 MiB; the connection is closed');
-    end();
+    if (!isClosing) log.error({}, 'a message was longer than 10 MiB; the connection is closed');
+    gone();
   };
   const served = { served: first, ...perCall(first, ask) };
   const make = ({ era }: Pick<McpRequestContext, 'era'>): McpServer => {

@@ -134,7 +134,7 @@ async function overStdio(t: Ending, era: Era): Promise<Server> {
     listen(notifications) {
       const [before, id] = [messages.length, last + 1];
       let isEnded = false;
-      void ask('subscriptions/listen', { notifications }).then(() => {
+      void ask('subscriptions/listen', { notifications }).finally(() => {
         isEnded = true;
       });
       const isOfIt = (one: (typeof messages)[number]) => one.id === undefined || one.id === id;

@@ -72,11 +72,11 @@ interface Adapter {
   }) => RequestListener;
 }
 
-async function sdk(): Promise<Running> {
+async function sdk(isTuned: boolean): Promise<Running> {
   // By a name that the type-check does not follow: it is installed for the benches only.
   const adapter = '@modelcontextprotocol/node';
   const { toNodeHandler } = (await import(adapter)) as Adapter;
-  const handler = sdkHandler();
+  const handler = sdkHandler(isTuned);
   const verify = requireBearerAuth({ verifier });
   const listener = toNodeHandler({
     fetch: async (request) => {
@@ -98,6 +98,10 @@ async function sdk(): Promise<Running> {
   };
 }
 
+function start(options: ServerOptions): Promise<Running> {
+  return options.kind === 'ours' ? ours(options) : sdk(options.kind === 'sdk, tuned');
+}
+
 const tell = (message: Told) => process.send?.(message);
 let running: Running | null = null;
 
@@ -109,7 +113,7 @@ async function close(): Promise<void> {
 async function obey(asked: Asked): Promise<void> {
   switch (asked.ask) {
     case 'start':
-      running = await (asked.options.kind === 'ours' ? ours(asked.options) : sdk());
+      running = await start(asked.options);
       tell({ url: running.url });
       break;
     case 'timings':

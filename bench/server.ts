@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import type { Timings } from './time-store.ts';
 
 export interface ServerOptions {
-  /** Ours, or the SDK's default serving. */
-  readonly kind: 'ours' | 'sdk';
+  /** Ours, the SDK's default serving, or that with its schemas made once by hand. */
+  readonly kind: 'ours' | 'sdk' | 'sdk, tuned';
   /** Path of the database. */
   readonly db: string;
   readonly workers: number;

@@ -1,6 +1,6 @@
 /**
- * What answers an MCP request that has passed the gate: the SDK, with a server instance of its own,
- * a session of the 2025 revisions, or a stream of tasks.
+ * What answers an MCP request that has passed the gate: the SDK, with a server instance of this
+ * caller's, a session of the 2025 revisions, or a stream of tasks.
  */
 import {
   createMcpHandler,

@@ -1,6 +1,7 @@
 /**
- * `/mcp`: every request is checked at the gate, then answered by the SDK with a server instance of
- * its own. Nothing is kept between requests, so any process can answer the next one.
+ * `/mcp`: every request is checked at the gate, then answered by the SDK with a server instance that
+ * serves nothing else meanwhile. No request needs what one before it has left, so any process can
+ * answer the next one.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { JobError } from '../job/errors.ts';

@@ -43,10 +43,11 @@ export class ReadyServers {
     const mcp = this.#make(served);
     const ready = { mcp, served, until: monotonic() + USED_MS };
     const { onclose } = mcp.server;
-    mcp.server.onclose = () => {
+    const rest = () => {
       onclose?.();
       this.#push(key, ready);
     };
+    Object.assign(mcp.server, { onclose: rest });
     return mcp;
   }
 

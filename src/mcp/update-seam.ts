@@ -16,7 +16,8 @@ export function dropMalformedAnswers(server: Server): void {
   server.connect = async (transport) => {
     await connect(transport);
     const receive = transport.onmessage as Receive;
-    transport.onmessage = (message, extra) => receive(withoutMalformed(message), extra);
+    const onmessage: Receive = (message, extra) => receive(withoutMalformed(message), extra);
+    Object.assign(transport, { onmessage });
   };
 }
 

@@ -67,7 +67,7 @@ export interface ClaimRequest {
 export interface Claimed {
   /** In order; each is `running` under a fresh lease. */
   readonly jobs: readonly Job[];
-  /** Milliseconds until a resting job is due, or null. */
+  /** Milliseconds until another claim may find more: a resting job is due. Null when nothing rests. */
   readonly nextDueMs: number | null;
 }
 

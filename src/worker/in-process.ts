@@ -5,6 +5,7 @@ import { LEASE_MS } from '../job/job.ts';
 import type { Logger } from '../job/log.ts';
 import { identityOf } from '../store/process-identity.ts';
 import type { Store } from '../store/store.ts';
+import { checkedMaxRunning } from './limits.ts';
 import { describe } from './run-job.ts';
 import { Worker } from './worker.ts';
 
@@ -30,7 +31,7 @@ export interface RunningWorker {
 
 export function runWorker(options: RunWorkerOptions): RunningWorker {
   const { store, definitions, settings = null, concurrency = 1, leaseMs = LEASE_MS, log } = options;
-  const { maxRunningPerTeam = 0 } = options;
+  const maxRunningPerTeam = checkedMaxRunning(options.maxRunningPerTeam ?? 0);
   const id = newId('wrk');
   const self = identityOf(process.pid);
   const tools = [...definitions.keys()];

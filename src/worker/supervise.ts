@@ -5,6 +5,7 @@
 import type { AnyDefinition } from '../job/definition.ts';
 import type { Logger } from '../job/log.ts';
 import type { Store } from '../store/store.ts';
+import { checkedMaxRunning } from './limits.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 /**
@@ -41,6 +42,7 @@ export interface Supervision {
 
 export function supervise(options: SuperviseOptions): Supervision {
   const { store, log } = options;
+  checkedMaxRunning(options.maxRunningPerTeam ?? 0);
   const slots = Array.from({ length: options.workers }, () => new Slot(options, () => wakeNext()));
   const wakeNext = () => slots.find((slot) => slot.process?.isHungry)?.process?.wake();
   const unsubscribe = [

@@ -1,13 +1,15 @@
 /** Hand-out rests on pg-boss, and no promise does: the job row is the truth. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cancel, handBack } from '../../src/job/transitions.ts';
+import { defineStatement } from '../../src/index.ts';
+import { cancel, complete, handBack } from '../../src/job/transitions.ts';
 import { deliveryId, queueOf } from '../../src/store/postgres/deliveries.ts';
 import type { Store } from '../../src/store/store.ts';
 import { aJob, applied, claim, ownerOf, who } from '../support/a-job.ts';
 import { postgresStores, psql } from '../support/postgres.ts';
 import type { Ending } from '../support/temp.ts';
 
+const nothing = defineStatement({ name: 'nothing', postgres: 'DELETE FROM workers WHERE false' });
 const DELIVERIES = 'mcp_async_jobs_delivery.job';
 const YEAR_MS = 31_536_000_000;
 
@@ -24,7 +26,7 @@ async function deliveries(url: string): Promise<string[]> {
 
 /** Let the rows of our own table look as if they had been due for longer. */
 async function age(url: string, ms: number): Promise<void> {
-  await psql(url, `UPDATE jobs SET due_since = due_since - $1`, [ms]);
+  await psql(url, `UPDATE jobs SET due_since = due_since - $1 WHERE status = 'queued'`, [ms]);
 }
 
 test('a queued job has one delivery, a claimed one has none', async (t) => {
@@ -59,6 +61,30 @@ test('a lost delivery is made again once its job has been due for a minute', asy
     (await claim(store)).jobs.map((job) => job.id),
     [id],
   );
+});
+
+test('what a limit holds has no delivery; the end of a run makes one, and an end that is undone none', async (t) => {
+  const { url, store } = await aStore(t);
+  const ids: string[] = [];
+  for (let i = 0; i < 5; i += 1) ids.push((await store.insert(aJob(), 0)).id);
+  const limits = { perTeam: 1, tools: new Map() };
+  const [job] = (await claim(store, { limits })).jobs;
+  assert.ok(job);
+  assert.deepEqual((await claim(store, { limits })).jobs, []);
+  assert.deepEqual(await deliveries(url), []);
+  await age(url, 3_600_000);
+  await sweep(store);
+  assert.deepEqual(await deliveries(url), [], 'nobody looks at them again and again');
+  const refused = await store.apply(job.id, complete(job, '{}', [nothing({}, { expect: 1 })]));
+  assert.equal(refused.outcome, 'refused');
+  assert.deepEqual(await deliveries(url), []);
+  assert.equal((await store.apply(job.id, complete(job, '{}', []))).outcome, 'applied');
+  const next = deliveryId(ids[1] ?? '', 0);
+  assert.deepEqual(await deliveries(url), [next]);
+  await psql(url, `DELETE FROM ${DELIVERIES}`);
+  await age(url, 61_000);
+  await sweep(store);
+  assert.deepEqual(await deliveries(url), [next], 'lost, it is made again like any other');
 });
 
 test('many lost deliveries come back a thousand at a time, all of them', async (t) => {

@@ -88,7 +88,14 @@ export class Claims {
 
   /** @returns whether another round may find more */
   async #round(request: ClaimRequest, jobs: Job[]): Promise<boolean> {
-    const shares = await this.#shares(request);
+    return this.#takeAll(request, await this.#shares(request), jobs);
+  }
+
+  async #takeAll(
+    request: ClaimRequest,
+    shares: ReadonlyMap<string, number>,
+    jobs: Job[],
+  ): Promise<boolean> {
     if (shares.size === 0) return false;
     const { database } = this.#options;
     const round = await database.transaction((tx) => this.#take(tx, request, shares));
@@ -97,15 +104,18 @@ export class Claims {
     return round.isShort;
   }
 
-  /** The same, where limits leave room. Each tool has a transaction of its own, with its locks. */
+  /** The same, where limits leave room. Each limited tool has a transaction of its own, with its locks. */
   async #roundWithin(
     request: ClaimRequest,
     { limits, round, jobs }: { limits: RunningLimits; round: number; jobs: Job[] },
   ): Promise<boolean> {
     const { database, limits: running } = this.#options;
     const tools = await running.openTools(request.tools, limits);
-    let isShort = false;
-    for (const [tool, most] of await this.#shares({ ...request, tools })) {
+    const shares = [...(await this.#shares({ ...request, tools }))];
+    const free = shares.filter(([tool]) => !isLimited(limits, tool));
+    let isShort = await this.#takeAll(request, new Map(free), jobs);
+    for (const [tool, most] of shares) {
+      if (!isLimited(limits, tool)) continue;
       // A team that may run no more can have much delivered: each round looks further.
       const share = { tool, most, look: Math.min(LOOK_MAX, most * 4 ** round), limits };
       const idle = request.idle && jobs.length === 0;
@@ -191,8 +201,7 @@ export class Claims {
     const hints = share > 0 ? await deliveries.take(tx, tool, Math.max(share, look)) : [];
     if (hints.length === 0) return { jobs: [], isShort: share <= 0, exhausted: [], woken: [] };
     const admitted = await running.admit(tx, hints, { tool, share, limits });
-    const counted = isLimited(limits, tool);
-    const jobs = await claimRows(tx, admitted.fit, { ...request, isLimited: counted });
+    const jobs = await claimRows(tx, admitted.fit, { ...request, isLimited: true });
     await deliveries.settle(tx, tool, hints);
     const claimed = new Set(jobs.map(({ id }) => id));
     const left = hints.filter(({ id }) => !claimed.has(id) && !admitted.held.has(id));

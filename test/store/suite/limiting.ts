@@ -5,6 +5,7 @@ import { defineStatement } from '../../../src/job/effects.ts';
 import type { Job } from '../../../src/job/job.ts';
 import { ask, cancel, complete, faulted, handBack } from '../../../src/job/transitions.ts';
 import type { ClaimRequest, RunningLimits, Store } from '../../../src/store/store.ts';
+import { Seeded } from '../../faults/random.ts';
 import { aJob, claim, ownerOf } from '../../support/a-job.ts';
 import { until } from '../../support/until.ts';
 import type { OpenStore } from './open.ts';
@@ -12,6 +13,9 @@ import type { OpenStore } from './open.ts';
 const RUNNING = `SELECT team_id AS team, tool, count(*) AS running FROM jobs
   WHERE status = 'running' GROUP BY team_id, tool`;
 const COUNT = defineStatement({ name: 'count_running', sqlite: RUNNING, postgres: RUNNING });
+
+const OPEN_TEXT = `SELECT count(*) AS open FROM jobs WHERE completed_at IS NULL`;
+const OPEN = defineStatement({ name: 'count_open', sqlite: OPEN_TEXT, postgres: OPEN_TEXT });
 
 type Limits = { perTeam?: number; tools?: Record<string, { max?: number; perTeam?: number }> };
 
@@ -173,6 +177,48 @@ export function limiting(open: OpenStore): void {
     assert.ok(last);
     await store.apply(last.id, complete(last, '{}', []));
     assert.equal((await claimAll(store, TWO)).length, 1);
+  });
+
+  test('whatever becomes of the runs, limits hold and no job is left behind, without any sweep', async (t) => {
+    const store = await open(t);
+    const tools = ['print', 'scan', 'fax'];
+    const bounds = { print: { max: 4, perTeam: 2 }, scan: { perTeam: 1 } };
+    const request = { tools, limits: limits({ perTeam: 3, tools: bounds }) };
+    const random = new Seeded(11);
+    const running: Job[] = [];
+    const endings: readonly ((job: Job) => Promise<unknown>)[] = [
+      (job) => store.apply(job.id, complete(job, '{}', [])),
+      (job) => store.apply(job.id, handBack(job)),
+      (job) => store.applyAs(job.id, ownerOf(job), cancel('req_2')),
+      async (job) => {
+        await store.apply(job.id, ask(job, { size: 'How large?' }, 60_000));
+        await store.answer(job.id, ownerOf(job), { size: 3 });
+      },
+    ];
+    let inserted = 0;
+    for (let ended = 0, idle = 0; inserted < 40 || running.length > 0 || idle < 2;) {
+      for (let i = random.below(3); i > 0 && inserted < 40; i -= 1, inserted += 1) {
+        const team = random.of(['tem_a', 'tem_a', 'tem_b', 'tem_c']);
+        await store.insert(aJob({ team, tool: random.of(tools) }), 0);
+      }
+      const { jobs, nextDueMs } = await claim(store, { ...request, limit: 1 + random.below(4) });
+      running.push(...jobs);
+      idle = jobs.length > 0 || nextDueMs === 0 || running.length > 0 ? 0 : idle + 1;
+      const count = (of: (job: Job) => boolean) => running.filter(of).length;
+      assert.ok(count(({ tool }) => tool === 'print') <= 4);
+      for (const team of ['tem_a', 'tem_b', 'tem_c']) {
+        assert.ok(count((job) => job.team === team) <= 3);
+        assert.ok(count((job) => job.team === team && job.tool === 'print') <= 2);
+        assert.ok(count((job) => job.team === team && job.tool === 'scan') <= 1);
+      }
+      if (running.length === 0 || random.isTrue(0.2)) continue;
+      const [job] = running.splice(random.below(running.length), 1);
+      // Every other way in the beginning, so that all ends come in the end.
+      if (job) await endings[ended < 50 ? random.below(endings.length) : 0]?.(job);
+      ended += 1;
+    }
+    const left = await store.read(OPEN, {});
+    assert.deepEqual(left, [{ open: 0 }]);
   });
 
   test('the sweep lets go what is held under limits that are no more', async (t) => {

@@ -173,6 +173,12 @@ export class SimulatedStore {
       const until = mono + request.leaseMs;
       this.#move(id, 'running', { lease, worker: request.worker, until });
     }
+    const perTeam = request.limits?.perTeam ?? 0;
+    const running = [...this.#known.values()].filter(({ status }) => status === 'running');
+    for (const [team, jobs] of Map.groupBy(running, (known) => known.team)) {
+      if (perTeam > 0 && claimed.jobs.length > 0 && jobs.length > perTeam)
+        this.wrong.push(`I11: ${team} runs ${jobs.length} jobs at once`);
+    }
     if (claimed.jobs.length > request.limit) this.wrong.push(`I4: more was claimed than asked for`);
     for (const { id, status } of this.#operations.changed) {
       const isQueued = this.#known.get(id)?.status === 'queued';

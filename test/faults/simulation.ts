@@ -58,6 +58,7 @@ class Simulation {
   #nodes: Node[] = [];
   #jobs: Submitted[] = [];
   #names = 0;
+  #perTeam = 0;
   #isCalm = false;
 
   constructor(time: VirtualTime) {
@@ -78,6 +79,7 @@ class Simulation {
     this.#time.reset();
     this.#store.reset();
     this.#random = new Seeded(seed);
+    this.#perTeam = this.#random.of([0, 0, 1, 2]);
     this.#history = new History();
     [this.#nodes, this.#jobs, this.#names, this.#isCalm] = [[], [], 0, false];
     for (let i = 0; i < 2; i += 1) this.#start();
@@ -110,6 +112,7 @@ class Simulation {
       concurrency: random.within(1, 3),
       maxRunningPerTeam: 0,
       leaseMs: LEASE_MS,
+      maxRunningPerTeam: this.#perTeam,
       log: SILENT,
       watch,
     });

@@ -40,6 +40,7 @@ async function givenTwice(t: Ending) {
     concurrency: 2,
     maxRunningPerTeam: 0,
     leaseMs: 90,
+    maxRunningPerTeam: 0,
     log: SILENT,
     store: {
       claim: () => Promise.resolve({ jobs: toGive.splice(0), nextDueMs: null }),

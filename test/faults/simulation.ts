@@ -110,7 +110,6 @@ class Simulation {
       definitions: this.#definitions,
       settings: null,
       concurrency: random.within(1, 3),
-      maxRunningPerTeam: 0,
       leaseMs: LEASE_MS,
       maxRunningPerTeam: this.#perTeam,
       log: SILENT,

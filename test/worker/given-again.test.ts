@@ -38,7 +38,6 @@ async function givenTwice(t: Ending) {
     definitions: definitionsOf({ print }),
     settings: null,
     concurrency: 2,
-    maxRunningPerTeam: 0,
     leaseMs: 90,
     maxRunningPerTeam: 0,
     log: SILENT,

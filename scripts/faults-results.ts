@@ -60,14 +60,21 @@ function added(before: Result, result: Result): Result {
   };
 }
 
-/** Take over results of other machines; of the same source, those of the later date. */
+/** Take over results that were made elsewhere. */
 export function merge(paths: readonly string[]): void {
   if (paths.length > 0) write(merged([...paths.flatMap((path) => read(path)), ...read()]));
 }
 
+/** Of one source, pieces with other seeds add up; of what was kept twice, the later is taken. */
 export function merged(results: readonly Result[]): Result[] {
-  const all = results.toSorted(byDate);
-  return all.filter((one, index) => !all.slice(index + 1).some(isSame(one)));
+  let all: Result[] = [];
+  for (const result of results.toSorted(byDate)) {
+    const before = all.find(isSame(result));
+    const seeds = new Set(before?.pieces.map(({ seed }) => seed));
+    const isTwice = result.pieces.some(({ seed }) => seeds.has(seed));
+    all = isTwice ? [...all.filter((one) => one !== before), result] : kept(all, result);
+  }
+  return all;
 }
 
 const byDate = (a: Result, b: Result): number => a.date.localeCompare(b.date);

@@ -149,13 +149,21 @@ async function outcomeOf({ name, engine, seed, count }: Task): Promise<Outcome> 
       env: { ...process.env, ...(engine === 'sqlite' && { TMPDIR: folder }) },
     },
   );
-  const hanging = setTimeout(() => child.kill('SIGKILL'), FAULT_MS);
+  const end = (): void => void child.kill('SIGKILL');
+  const hanging = setTimeout(end, FAULT_MS);
+  // Whoever stops us means what we started as well.
+  const onTerm = (): never => {
+    end();
+    process.exit(143);
+  };
+  process.once('SIGTERM', onTerm);
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => {
     text += chunk.toString();
   });
   const [code] = (await once(child, 'close')) as [number | null];
   clearTimeout(hanging);
+  process.off('SIGTERM', onTerm);
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   const last = text.trimEnd().split('\n').at(-1) ?? '';
   if (code === 0) return JSON.parse(last) as Outcome;

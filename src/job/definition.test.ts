@@ -46,6 +46,15 @@ test('every problem of a definition is said at once', () => {
   );
 });
 
+test('running limits are kept as they are given, and are none by default', () => {
+  const none = defineJob(valid);
+  assert.deepEqual([none.maxRunning, none.maxRunningPerTeam], [0, 0]);
+  const some = defineJob({ ...valid, maxRunning: 7, maxRunningPerTeam: 2 });
+  assert.deepEqual([some.maxRunning, some.maxRunningPerTeam], [7, 2]);
+  for (const name of ['maxRunning', 'maxRunningPerTeam'])
+    assert.throws(() => defineJob({ ...valid, [name]: 0.5 }), new RegExp(`\`${name}\` is 0\\.5`));
+});
+
 test('options out of their range are refused', () => {
   const wrong: readonly object[] = [
     { attempts: 0 },

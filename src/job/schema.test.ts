@@ -197,3 +197,24 @@ test('a name that is as long as names are is compared, one letter longer is not'
   assert.equal(nearest('abc', ['']), null);
   assert.equal(nearest('', ['ab']), 'ab');
 });
+
+test('the dialect of a schema that was written by hand is kept, and that of a library is not', () => {
+  const of = (vendor: string, json: Record<string, unknown>) =>
+    jsonSchemaOf(
+      {
+        '~standard': {
+          version: 1,
+          vendor,
+          validate: (value: unknown) => ({ value }),
+          jsonSchema: { input: () => json, output: () => json },
+        },
+      },
+      'output',
+      'It',
+    );
+  const dialect = { $schema: 'https://json-schema.org/draft/2020-12/schema' };
+  assert.deepEqual(of('mcp', { ...dialect, a: 1 }), { ...dialect, type: 'object', a: 1 });
+  assert.deepEqual(of('mcp', { a: 1 }), { type: 'object', a: 1 });
+  assert.equal(Object.hasOwn(of('mcp', { a: 1 }), '$schema'), false);
+  assert.deepEqual(of('zod', { ...dialect, a: 1 }), { type: 'object', a: 1 });
+});

@@ -70,6 +70,14 @@ test('what a handler declares is no fault', () => {
   assert.equal(fault, undefined);
 });
 
+test('a cancel says that the job was cancelled, and in which request', () => {
+  const { lease, error } = moves.cancel('req_2');
+  assert.deepEqual(
+    [lease, error?.code, error?.request_id, error?.fault],
+    [null, 'JOB_CANCELLED', 'req_2', false],
+  );
+});
+
 test('a change says whole what it does', () => {
   assert.deepEqual(moves.handBack(held()), { from: ['running'], to: 'queued', lease: 'l1' });
   assert.deepEqual(moves.handBack(held(), { alone: true }).alone, true);

@@ -172,7 +172,7 @@ async function manyRedeemers(run: FaultRun): Promise<Outcome> {
   let kills = 0;
   const killer = (async () => {
     while (!over.signal.aborted) {
-      await pause(random.within(700, 2_500));
+      await pause(random.within(1_500, 5_000));
       if (over.signal.aborted) return;
       await kill(fleet.server);
       kills += 1;
@@ -189,7 +189,7 @@ async function manyRedeemers(run: FaultRun): Promise<Outcome> {
           asked += 1;
           const got = await client.redeem(code, name);
           if (got !== 'unknown') return;
-          await pause(50);
+          await pause(200);
         }
       }),
     );

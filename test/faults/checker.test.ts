@@ -264,7 +264,7 @@ const SPOILED: Readonly<Record<keyof typeof INVARIANTS, readonly Spoiled[]>> = {
       what: 'a run of before the restore writes',
       more: (h) => {
         h.saw<'claim'>('node', { op: 'claim' }, { job: 'mjb_7', lease: 'l7', run: 1 });
-        later(h, () => h.saw<'restore'>('operator', { op: 'restore' }, null));
+        later(h, () => h.saw<'restore'>('operator', { op: 'restore' }, { to: 0 }));
         later(h, () =>
           h.saw<'settle'>('node', { ...settle('l7'), job: 'mjb_7' }, { applied: true }),
         );

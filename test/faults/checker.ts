@@ -233,7 +233,9 @@ function movesForward({ entries, remains }: Run): string[] {
 }
 
 function newestRunWrites({ entries }: Run): string[] {
-  const claims = done(entries, 'claim').map(({ value }) => value);
+  const claims = done(entries, 'claim')
+    .filter((claim) => !isUndone(entries, claim))
+    .map(({ value }) => value);
   const runs = new Map(claims.map(({ lease, run }) => [lease, run]));
   const accepted = done(entries, 'settle').filter(({ value }) => value.applied);
   const twice = repeated(accepted.map(({ deed }) => deed.lease)).map(
@@ -444,17 +446,19 @@ function refusedIsNotDone({ entries, remains, expected }: Run): string[] {
   return [...refused, ...unasked, ...fromNowhere];
 }
 
-function oldEpochIsFenced({ entries }: Run): string[] {
-  const restores = done(entries, 'restore').map(({ invokedAt }) => invokedAt);
-  const claimedAt = new Map(
-    done(entries, 'claim').map(({ value, invokedAt }) => [value.lease, invokedAt]),
+/** Whether a restore has undone what was done then. */
+function isUndone(entries: readonly Entry[], { invokedAt }: Entry): boolean {
+  return done(entries, 'restore').some(
+    (restore) => restore.value.to < invokedAt && invokedAt < restore.invokedAt,
   );
+}
+
+function oldEpochIsFenced({ entries }: Run): string[] {
+  const undone = done(entries, 'claim').filter((claim) => isUndone(entries, claim));
+  const leases = new Set(undone.map(({ value }) => value.lease));
   return done(entries, 'settle')
-    .filter(({ value, deed, invokedAt }) =>
-      restores.some(
-        (at) => value.applied && at <= invokedAt && (claimedAt.get(deed.lease) ?? Infinity) < at,
-      ),
-    )
+    .filter(({ value, deed }) => value.applied && leases.has(deed.lease))
+    .filter((settle) => !isUndone(entries, settle))
     .map(({ deed }) => `${deed.job} was written under a lease of before`);
 }
 

@@ -78,8 +78,8 @@ export interface Deeds {
     deed: { readonly op: 'start'; readonly team: string; readonly job: string };
     value: { readonly waitedMs: number };
   };
-  /** The database was put back to an earlier moment, or another server took over. */
-  restore: { deed: { readonly op: 'restore' }; value: null };
+  /** The database was put back to how it stood at `to`, and what came later never was. */
+  restore: { deed: { readonly op: 'restore' }; value: { readonly to: number } };
 }
 
 export type Op = keyof Deeds;
@@ -147,6 +147,13 @@ export class History {
     { at, ...said }: { at: number; deed: Deeds[O]['deed']; value: Deeds[O]['value'] },
   ): void {
     this.#entries.push({ process, ...said, invokedAt: at, endedAt: at, outcome: 'ok', why: null });
+  }
+
+  /** The database was put back: of what was done since, only the claims are still known to somebody. */
+  restore(process: string, to: number): void {
+    const isKept = ({ invokedAt, deed }: Entry) => invokedAt <= to || deed.op === 'claim';
+    this.#entries.splice(0, this.#entries.length, ...this.#entries.filter(isKept));
+    this.saw<'restore'>(process, { op: 'restore' }, { to });
   }
 
   write(path: string): void {

@@ -47,11 +47,13 @@ describe('results of faults', () => {
     assert.equal(kept([first], result({ source: 'b' })).length, 2);
   });
 
-  test('of several machines are put together, the later of the same source', () => {
+  test('that were made apart are put together: other seeds add up, of the same the later is taken', () => {
     const early = result({ runs: 1 });
     const late = result({ runs: 2, date: '2026-01-02T00:00:00.000Z' });
     const other = result({ engine: 'postgres' });
     assert.deepEqual(merged([late, other, early]), [other, late]);
+    const [sum] = merged([early, { ...late, pieces: [{ seed: 500, count: 2 }] }]);
+    assert.deepEqual([sum?.runs, sum?.pieces.length], [3, 2]);
   });
 
   test('speak by the newest whole one, else by the furthest, but never hide what was found', () => {

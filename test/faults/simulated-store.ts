@@ -26,6 +26,7 @@ import type { VirtualTime } from './virtual-time.ts';
 
 /** Inputs and results of more bytes stand apart from their row. */
 const INLINE_BYTES_MAX = 64;
+const EMPTIED = ['job_payloads', 'jobs', 'idempotency_keys', 'workers', 'done', 'missing_tools'];
 export const RETENTION_MS = 86_400_000;
 const ALIVE = identityOf(process.pid);
 /** A process of this machine that is not there. */
@@ -98,8 +99,7 @@ export class SimulatedStore {
 
   /** Empty, as at the beginning. */
   reset(): void {
-    const tables = ['job_payloads', 'jobs', 'idempotency_keys', 'workers', 'done', 'missing_tools'];
-    for (const table of tables) this.#db.prepare(`DELETE FROM ${table}`).run();
+    for (const table of EMPTIED) this.#db.prepare(`DELETE FROM ${table}`).run();
     [this.#operations, this.#sweep, this.#group] = this.#fresh();
     this.#known.clear();
     this.#dead.clear();
@@ -109,6 +109,34 @@ export class SimulatedStore {
 
   close(): void {
     this.#db.close();
+  }
+
+  /** Every table with the columns that are written; the parents come first. */
+  #tables(): { name: string; columns: string }[] {
+    const text = `SELECT name, (SELECT group_concat(name) FROM pragma_table_info(t.name)) AS columns
+      FROM sqlite_schema AS t WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`;
+    return this.#db.prepare(text).all() as { name: string; columns: string }[];
+  }
+
+  /** Keep a copy of everything; what is returned puts it back. */
+  backup(): () => void {
+    const known = [...this.#known].map(([id, one]) => [id, { ...one }] as const);
+    const tables = this.#tables();
+    const run = (text: string) => void this.#db.prepare(text).run();
+    for (const { name, columns } of tables) {
+      const rows = `SELECT ${columns} FROM main.${name}`;
+      this.#db.exec(`CREATE TEMP TABLE IF NOT EXISTS kept_${name} AS ${rows} LIMIT 0`);
+      run(`DELETE FROM temp.kept_${name}`);
+      run(`INSERT INTO temp.kept_${name} ${rows}`);
+    }
+    return () => {
+      for (const { name } of tables.toReversed()) run(`DELETE FROM main.${name}`);
+      for (const { name, columns } of tables)
+        run(`INSERT INTO main.${name} (${columns}) SELECT ${columns} FROM temp.kept_${name}`);
+      this.#known.clear();
+      for (const [id, one] of known) this.#known.set(id, one);
+      [this.#operations, this.#sweep, this.#group] = this.#fresh();
+    };
   }
 
   /** Ask for something; it happens when it is let. */
@@ -172,6 +200,12 @@ export class SimulatedStore {
       if (runs > 50) this.wrong.push(`I3: ${id} runs for the ${runs}th time`);
       const until = mono + request.leaseMs;
       this.#move(id, 'running', { lease, worker: request.worker, until });
+    }
+    const perTeam = request.limits?.perTeam ?? 0;
+    const running = [...this.#known.values()].filter(({ status }) => status === 'running');
+    for (const [team, jobs] of Map.groupBy(running, (known) => known.team)) {
+      if (perTeam > 0 && claimed.jobs.length > 0 && jobs.length > perTeam)
+        this.wrong.push(`I11: ${team} runs ${jobs.length} jobs at once`);
     }
     if (claimed.jobs.length > request.limit) this.wrong.push(`I4: more was claimed than asked for`);
     for (const { id, status } of this.#operations.changed) {

@@ -58,6 +58,7 @@ class Simulation {
   #nodes: Node[] = [];
   #jobs: Submitted[] = [];
   #names = 0;
+  #perTeam = 0;
   #isCalm = false;
 
   constructor(time: VirtualTime) {
@@ -78,16 +79,37 @@ class Simulation {
     this.#time.reset();
     this.#store.reset();
     this.#random = new Seeded(seed);
+    this.#perTeam = this.#random.of([0, 0, 1, 2]);
     this.#history = new History();
     [this.#nodes, this.#jobs, this.#names, this.#isCalm] = [[], [], 0, false];
     for (let i = 0; i < 2; i += 1) this.#start();
+    const [from, until] = this.#random.isTrue(0.1) ? [30, 31 + this.#random.below(60)] : [-1, -1];
+    let restore = (): void => {};
     for (let i = 0; i < EVENTS; i += 1) {
+      if (i === from) restore = this.#backup();
+      if (i === until) restore();
       this.#event();
       await settled();
     }
     await this.#calm();
     const found = check(this.#history.entries, this.#store.remains()).map(told);
     return [...this.#store.wrong, ...found];
+  }
+
+  /** @returns what puts everything back, but the workers, who know nothing of it */
+  #backup(): () => void {
+    this.#time.pass(1);
+    const restore = this.#store.backup();
+    const jobs = [...this.#jobs];
+    const to = this.#time.mono;
+    this.#time.pass(1);
+    return () => {
+      this.#time.pass(1);
+      restore();
+      this.#jobs = jobs;
+      this.#history.restore('operator', to);
+      this.#time.pass(1);
+    };
   }
 
   #start(): void {
@@ -108,8 +130,8 @@ class Simulation {
       definitions: this.#definitions,
       settings: null,
       concurrency: random.within(1, 3),
-      maxRunningPerTeam: 0,
       leaseMs: LEASE_MS,
+      maxRunningPerTeam: this.#perTeam,
       log: SILENT,
       watch,
     });

@@ -10,6 +10,9 @@ import { fileURLToPath } from 'node:url';
 import type { Ending } from './temp.ts';
 import { until } from './until.ts';
 
+/** Scripts start in half the time when the source was compiled before. */
+const COMPILED = fileURLToPath(new URL('../../build/compile-cache', import.meta.url));
+
 type Said = Readonly<Record<string, unknown>>;
 
 export interface Script {
@@ -50,7 +53,7 @@ export function startScript(
   ];
   const child = spawn(words[0] ?? '', words.slice(1), {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: { ...process.env, ...env },
+    env: { NODE_COMPILE_CACHE: COMPILED, ...process.env, ...env },
   });
   const lines: Said[] = [];
   let stderr = '';

@@ -38,8 +38,8 @@ async function givenTwice(t: Ending) {
     definitions: definitionsOf({ print }),
     settings: null,
     concurrency: 2,
-    maxRunningPerTeam: 0,
     leaseMs: 90,
+    maxRunningPerTeam: 0,
     log: SILENT,
     store: {
       claim: () => Promise.resolve({ jobs: toGive.splice(0), nextDueMs: null }),

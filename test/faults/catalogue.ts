@@ -15,6 +15,7 @@ import { SOAK } from './soak.ts';
 import { STALLS } from './stalls.ts';
 import { STARVING } from './starving.ts';
 import { STRANGERS } from './strangers.ts';
+import { TIMING } from './timing.ts';
 import { UPKEEP } from './upkeep.ts';
 
 const numberOf = (name: string) => Number(name.slice(1));
@@ -37,6 +38,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...GUESSES,
     ...STRANGERS,
     ...SOAK,
+    ...TIMING,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 
@@ -45,7 +47,6 @@ export const NOT_DONE: Readonly<Record<string, { title: string; why: string }>> 
     title: 'bit flips and torn files',
     why: 'rows carry no checksum; `doctor` and the start find a broken file only',
   },
-  F25: { title: 'timing', why: 'needs a machine of its own; not built' },
   F36: {
     title: 'server-side request forgery',
     why: 'the product opens no connection that a caller names',

@@ -6,6 +6,7 @@ import { serveFrom } from '../access-codes/served.ts';
 import { tablesAt } from '../hostile/rows.ts';
 import { hostileInput } from '../hostile/run.ts';
 import { ENGINES, openAt, place, type Engine } from './place.ts';
+import { secretsOnPostgres } from './secrets.ts';
 import type { Fault, FaultRun, Outcome } from './fault.ts';
 
 /** Run test files; what fails in them is a violation. */
@@ -71,9 +72,18 @@ export const HOSTILE: Readonly<Record<string, Fault>> = {
       postgres: ['hostile/on-postgres.ts'],
     },
   ),
-  F33: tested('secrets, looked for everywhere', 'none is found', {
-    sqlite: ['hostile/secrets.test.ts'],
-  }),
+  F33: {
+    title:
+      'tokens, codes and the key, looked for in rows, logs, answers, files, arguments, environments',
+    bar: 'none is found',
+    engines: ENGINES,
+    full: 1,
+    quick: 1,
+    run: (run) =>
+      run.engine === 'postgres'
+        ? secretsOnPostgres(run)
+        : byTests({ sqlite: ['hostile/secrets.test.ts'] })(run),
+  },
   F34: tested(
     'names that a spreadsheet would compute, in the exported file (LibreOffice itself is not tried)',
     'no formula, a byte-exact round trip',

@@ -177,6 +177,7 @@ export const GUESSES: Readonly<Record<string, Fault>> = {
     bar: `0 accepted; a bad checksum costs no query; after ${FAILURES_MAX} failures 429; valid tokens are served`,
     engines: ENGINES,
     full: 1_100_000,
+    piece: 275_000,
     quick: 20_000,
     async run(run) {
       const door = await withEnding((t) => atTheDoor({ ...run, t }));

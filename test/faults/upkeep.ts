@@ -237,6 +237,7 @@ export const UPKEEP: Readonly<Record<string, Fault>> = {
     bar: 'each copy is sound and has every job acknowledged before it, with exact batches; a server on the last one ends what was open within 60 s',
     engines: ENGINES,
     full: 50,
+    piece: 10,
     quick: 2,
     run: backups,
   },

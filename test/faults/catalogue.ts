@@ -8,6 +8,7 @@ import { GUESSES } from './guesses.ts';
 import { HOSTILE } from './hostile.ts';
 import { KILLS } from './kills.ts';
 import { MACHINES } from './machines.ts';
+import { OUTWARD } from './outward.ts';
 import { RIGHTS } from './rights.ts';
 import { RACES } from './races.ts';
 import { SIMULATION } from './simulation.ts';
@@ -15,6 +16,7 @@ import { SOAK } from './soak.ts';
 import { STALLS } from './stalls.ts';
 import { STARVING } from './starving.ts';
 import { STRANGERS } from './strangers.ts';
+import { TIMING } from './timing.ts';
 import { UPKEEP } from './upkeep.ts';
 
 const numberOf = (name: string) => Number(name.slice(1));
@@ -37,6 +39,8 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...GUESSES,
     ...STRANGERS,
     ...SOAK,
+    ...TIMING,
+    ...OUTWARD,
   }).sort(([a], [b]) => numberOf(a) - numberOf(b)),
 );
 
@@ -44,11 +48,6 @@ export const NOT_DONE: Readonly<Record<string, { title: string; why: string }>> 
   F5: {
     title: 'bit flips and torn files',
     why: 'rows carry no checksum; `doctor` and the start find a broken file only',
-  },
-  F25: { title: 'timing', why: 'needs a machine of its own; not built' },
-  F36: {
-    title: 'server-side request forgery',
-    why: 'the product opens no connection that a caller names',
   },
   F37: { title: 'an audit log that was altered', why: 'the product keeps no audit log' },
   F39: { title: 'mutation score', why: 'has a command of its own: `npm run mutation`' },

@@ -123,6 +123,7 @@ export const TIMES: Readonly<Record<string, Fault>> = {
     bar: '0 live leases taken, 0 jobs stuck, times of a job never go back',
     engines: ENGINES,
     full: 28,
+    piece: 2,
     quick: 1,
     missing: noFaketime,
     run: clocks,

@@ -253,6 +253,7 @@ export const CROWDS: Readonly<Record<string, Fault>> = {
     bar: `all closed within ${CLOSED_MS / 1_000} s; usual clients p99 ≤ 2 × idle (or ${GOOD_MS} ms); memory + ${GROWN_MB} MB at most`,
     engines: ENGINES,
     full: 4,
+    piece: 1,
     quick: 1,
     run: slowCrowds,
   },

@@ -2,13 +2,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { serveFrom } from '../access-codes/served.ts';
+import { tablesAt } from '../hostile/rows.ts';
 import { hostileInput } from '../hostile/run.ts';
+import { ENGINES, openAt, place, type Engine } from './place.ts';
+import { secretsOnPostgres } from './secrets.ts';
 import type { Fault, FaultRun, Outcome } from './fault.ts';
 
-/** Run a test file; what fails in it is a violation. */
-function byTests(...files: readonly string[]) {
-  return async (): Promise<Outcome> => {
-    const paths = files.map((file) => fileURLToPath(new URL(`../${file}`, import.meta.url)));
+/** Run test files; what fails in them is a violation. */
+function byTests(of: Files) {
+  return async ({ engine }: FaultRun): Promise<Outcome> => {
+    const paths = (of[engine] ?? []).map((file) =>
+      fileURLToPath(new URL(`../${file}`, import.meta.url)),
+    );
     const args = ['--conditions=mcp-async-jobs-source', '--test', '--test-reporter=tap', ...paths];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
     let text = '';
@@ -25,17 +31,22 @@ function byTests(...files: readonly string[]) {
   };
 }
 
-const tested = (title: string, bar: string, ...files: readonly string[]): Fault => ({
+type Files = Readonly<Partial<Record<Engine, readonly string[]>>>;
+
+const tested = (title: string, bar: string, files: Files): Fault => ({
   title,
   bar,
-  engines: ['sqlite'],
+  engines: ENGINES.filter((engine) => files[engine]),
   full: 1,
   quick: 1,
-  run: byTests(...files),
+  run: byTests(files),
 });
 
-async function hostile({ seed, count }: FaultRun): Promise<Outcome> {
-  const { sent, slowestMs, wrong } = await hostileInput({ seed, count });
+async function hostile({ t, engine, seed, count }: FaultRun): Promise<Outcome> {
+  const at = engine === 'postgres' ? await place(t, engine) : null;
+  if (at) serveFrom(async () => ({ store: await openAt(at, false), dump: async () => '' }));
+  const tables = at ? { tables: () => tablesAt(at.at) } : {};
+  const { sent, slowestMs, wrong } = await hostileInput({ seed, count, ...tables });
   const cases = Object.values(sent).reduce((sum, one) => sum + one, 0);
   return {
     runs: cases,
@@ -47,23 +58,44 @@ async function hostile({ seed, count }: FaultRun): Promise<Outcome> {
 export const HOSTILE: Readonly<Record<string, Fault>> = {
   F23: {
     title: 'hostile input over every tool, method and route',
-    bar: '0 crashes, hangs over 1 s, internal errors, echoes, changes',
-    engines: ['sqlite'],
-    full: 5_500,
+    bar: '1,000 arguments for each tool in the long part: 0 crashes, hangs over 1 s, internal errors, echoes, changes',
+    engines: ENGINES,
+    full: 40_000,
     quick: 5_500,
     run: hostile,
   },
   F28: tested(
-    'Origin, Host, guessed and revoked tokens',
+    'Origin and Host in every combination, altered and revoked tokens, what users write, what clients read of each other',
     'refused as the specification says',
-    'hostile/gate.test.ts',
+    {
+      sqlite: ['hostile/gate.test.ts', 'hostile/teams.test.ts'],
+      postgres: ['hostile/on-postgres.ts'],
+    },
   ),
-  F33: tested('secrets, looked for everywhere', 'none is found', 'hostile/secrets.test.ts'),
-  F34: tested('CSV', 'no formula, a byte-exact round trip', 'access-codes/csv.test.ts'),
-  F35: tested(
-    'text that computes, hides or speaks to a model',
-    'none of it in trusted fields',
-    'hostile/text.test.ts',
+  F33: {
+    title:
+      'tokens, codes and the key, looked for in rows, logs, answers, files, arguments, environments',
+    bar: 'none is found',
+    engines: ENGINES,
+    full: 1,
+    quick: 1,
+    run: (run) =>
+      run.engine === 'postgres'
+        ? secretsOnPostgres(run)
+        : byTests({ sqlite: ['hostile/secrets.test.ts'] })(run),
+  },
+  F34: tested(
+    'names that a spreadsheet would compute, in the exported file (LibreOffice itself is not tried)',
+    'no formula, a byte-exact round trip',
+    { sqlite: ['access-codes/csv.test.ts', 'hostile/text.test.ts'] },
   ),
-  F38: tested('installation without scripts', 'works without scripts', 'hostile/install.test.ts'),
+  F35: tested('text that computes, hides or speaks to a model', 'none of it in trusted fields', {
+    sqlite: ['hostile/text.test.ts'],
+    postgres: ['hostile/on-postgres.ts'],
+  }),
+  F38: tested(
+    'installation without scripts, few packages, locks without hosts',
+    'works without scripts',
+    { sqlite: ['hostile/install.test.ts'] },
+  ),
 };

@@ -154,7 +154,7 @@ async function endings(run: FaultRun): Promise<Outcome> {
   return {
     runs: run.count,
     counted: {
-      processes: PROCESSES,
+      'processes (max)': PROCESSES,
       'streams and waits': times.closed.length,
       'refused within ms (max)': Math.round(slowest),
       'closed within ms (p50)': percentile(times.closed, 0.5),
@@ -170,6 +170,7 @@ export const RIGHTS: Readonly<Record<string, Fault>> = {
     bar: 'refused within 1 s by every process, streams and waits closed within 5 s; a new token is taken at once',
     engines: ENGINES,
     full: 12,
+    piece: 3,
     quick: 1,
     run: endings,
   },

@@ -200,6 +200,7 @@ export const STARVING: Readonly<Record<string, Fault>> = {
     bar: '0 double effects; the server lives, and every worker comes back',
     engines: ENGINES,
     full: 20,
+    piece: 10,
     quick: 4,
     async run(run) {
       const parts = [
@@ -215,6 +216,7 @@ export const STARVING: Readonly<Record<string, Fault>> = {
     bar: `they fail after their attempts; other jobs begin within max(1 s, 2 × usual) (p99); the server is unharmed`,
     engines: ENGINES,
     full: 16,
+    piece: 4,
     quick: 2,
     run: poisoned,
   },

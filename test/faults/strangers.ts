@@ -222,7 +222,7 @@ async function strangers(run: FaultRun): Promise<Outcome> {
     counted: {
       teams: teams.length,
       'of them about what others have': foreign,
-      kinds: reference.size,
+      'kinds of questions (max)': reference.size,
     },
     violations,
   };
@@ -255,6 +255,7 @@ export const STRANGERS: Readonly<Record<string, Fault>> = {
     bar: '0 leaks: foreign is answered like unknown, byte for byte but the request id; nothing is changed',
     engines: ENGINES,
     full: 1_000_000,
+    piece: 200_000,
     quick: 4_000,
     run: strangers,
   },

@@ -1,6 +1,7 @@
 /** What stands in every table of a database, to tell whether anything was changed. */
 import { createHash } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
+import { Client } from 'pg';
 
 export interface Table {
   readonly rows: number;
@@ -26,6 +27,30 @@ export function tablesOf(file: string): Tables {
     }
     return { rows, digest: digest.digest('hex') };
   });
+}
+
+const POSTGRES_TABLES = `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'`;
+
+/** The same, of a database of PostgreSQL. */
+export async function tablesAt(url: string): Promise<Tables> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    const { rows: tables } = await client.query<{ name: string }>(POSTGRES_TABLES);
+    const found: Record<string, Table> = {};
+    for (const { name } of tables.filter((table) => !OWN_NOTES.has(table.name))) {
+      const columns = [...NOTED].map((column) => `'${column}'`).join(', ');
+      // Where a row lies in the table is nothing that it says.
+      const text = `SELECT (to_jsonb(t) - ARRAY[${columns}])::text AS row FROM "${name}" t ORDER BY 1`;
+      const { rows } = await client.query<{ row: string }>(text);
+      const digest = createHash('sha256').update(JSON.stringify(rows)).digest('hex');
+      found[name] = { rows: rows.length, digest };
+    }
+    return found;
+  } finally {
+    await client.end();
+  }
 }
 
 /** Everything that is in any column of any table, as text. */

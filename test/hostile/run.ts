@@ -19,6 +19,8 @@ export interface HostileOptions {
   readonly count: number;
   /** Only cases of this class. */
   readonly kind?: string;
+  /** What stands in the tables; default those of the file that is served from. */
+  readonly tables?: () => Promise<Tables>;
 }
 
 export interface HostileReport {
@@ -57,12 +59,12 @@ export async function hostileInput(options: HostileOptions): Promise<HostileRepo
 
 async function attack(
   server: Served,
-  { seed, count, kind }: HostileOptions,
+  { seed, count, kind, tables }: HostileOptions,
 ): Promise<HostileReport> {
   const token = await server.token({ team: 'own', owner: 'ann' });
   const known = await knownOf(server, token);
-  const file = join(server.folder, 'jobs.db');
-  const before = tablesOf(file);
+  const look = tables ?? (async () => tablesOf(join(server.folder, 'jobs.db')));
+  const before = await look();
   const cases = casesOf(known, token, { seed, count }).filter(
     (one) => kind === undefined || one.kind === kind,
   );
@@ -97,7 +99,7 @@ async function attack(
     if (ms > HANG_MS) wrong.push(`${one.kind} ${one.what}: took ${ms} ms`);
   }
   await server.data(token, 'list_projects', { limit: 1 });
-  wrong.push(...changes(before, tablesOf(file), accepted), ...logProblems(server.logged));
+  wrong.push(...changes(before, await look(), accepted), ...logProblems(server.logged));
   return { seed, sent, slowestMs, wrong };
 }
 

@@ -7,7 +7,7 @@ import type { Timings } from './time-store.ts';
 export interface ServerOptions {
   /** Ours, or the SDK's default serving. */
   readonly kind: 'ours' | 'sdk';
-  /** Path of the database. */
+  /** Path or address of the database. */
   readonly db: string;
   readonly workers: number;
   readonly concurrency: number;

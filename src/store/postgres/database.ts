@@ -22,13 +22,33 @@ export interface Rows {
   readonly changed: number;
 }
 
-/** Statements of one transaction. */
+/** A connection as pg-boss takes it for its `db` option. */
+interface BossConnection {
+  executeSql(text: string, values?: unknown[]): Promise<{ rows: Row[] }>;
+}
+
+/**
+ * Statements of one transaction. A write waits for the answer to the beginning, without which it
+ * would be kept by itself.
+ */
 export interface Transaction {
   /** @param text with `:name` parameters */
   run(text: string, params?: Given): Promise<Rows>;
   runBound(text: string, values: readonly Bindable[]): Promise<Rows>;
-  /** The same transaction as pg-boss takes it for its `db` option. */
-  readonly db: { executeSql(text: string, values?: unknown[]): Promise<{ rows: Row[] }> };
+  /** A read, as the first statement: it is sent along with the beginning. */
+  read(text: string, params?: Given): Promise<Rows>;
+  /** What follows, or the commit, is sent along without waiting for the answer. Never first. */
+  post(text: string, params?: Given): Promise<Rows>;
+  /**
+   * The same transaction as pg-boss takes it. What is `posted` gets no answer; what is not `fetch`
+   * has one text for each queue, and is prepared.
+   */
+  db(use: 'fetch' | 'settle' | 'posted'): BossConnection;
+}
+
+export interface TransactionOptions {
+  /** Whether it runs statements that are not ours, which are planned as their authors expect. */
+  readonly isForeign?: boolean;
 }
 
 export interface DatabaseOptions {
@@ -54,14 +74,26 @@ const RETRY_MAX_MS = 500;
 /** A pooler passes on no settings of a connection and may change the server behind it: each transaction sets and asks. */
 const LOCALLY = `SET LOCAL synchronous_commit TO on; SET LOCAL statement_timeout TO ${STATEMENT_MS};
   SET LOCAL lock_timeout TO ${LOCK_MS};
-  SET LOCAL idle_in_transaction_session_timeout TO ${IDLE_IN_TRANSACTION_MS};
-  SELECT pg_is_in_recovery() AS standby`;
-const BEGIN = `BEGIN; ${LOCALLY}`;
-const BEGIN_READ_ONLY = `BEGIN READ ONLY; ${LOCALLY}`;
+  SET LOCAL idle_in_transaction_session_timeout TO ${IDLE_IN_TRANSACTION_MS}`;
+const STANDBY = 'SELECT pg_is_in_recovery() AS standby';
+/**
+ * Our statements, and those of pg-boss, walk indexes in their order, whatever their parameters. A
+ * planner that has not heard of a new queue yet thinks that it is short, and would read and sort
+ * all of it for each claim.
+ */
+const BY_INDEX = ['seqscan', 'bitmapscan', 'sort', 'hashjoin', 'mergejoin']
+  .map((way) => `SET LOCAL enable_${way} TO off; `)
+  .concat('SET LOCAL plan_cache_mode TO force_generic_plan')
+  .join('');
+const BEGIN = `BEGIN; ${LOCALLY}; ${STANDBY}`;
+const BEGIN_OURS = `BEGIN; ${LOCALLY}; ${BY_INDEX}; ${STANDBY}`;
+const BEGIN_READ_ONLY = `BEGIN READ ONLY; ${LOCALLY}; ${STANDBY}`;
 /** Refused because the transaction may only read. */
 const READ_ONLY = '25006';
-/** A cancelled wait for a standby would look like success, so nothing of the server cancels it. */
-const COMMIT = 'SET LOCAL statement_timeout TO 0; COMMIT';
+const COMMIT = 'COMMIT';
+
+/** Statements of ours that a connection keeps prepared, at most. */
+const PREPARED_MAX = 200;
 
 /** Settings of a connection that a pooler between us and the server may refuse. */
 const SESSION = {
@@ -76,11 +108,14 @@ export class Database {
   readonly #isPooled: boolean;
   /** Connections that are known to lead to a server that takes writes. */
   readonly #checked = new WeakSet<object>();
+  /** Names of prepared statements; behind a pooler nothing stays with a connection. */
+  readonly #names: Map<string, string> | null;
   #isClosed = false;
 
   private constructor(pool: Pool, isPooled: boolean, log: Logger) {
     this.#pool = pool;
     this.#isPooled = isPooled;
+    this.#names = isPooled ? null : new Map();
     // A connection may be lost between two statements, when nobody waits for it; its next statement
     // fails, and that is where the loss is answered.
     pool.on('connect', (client) => client.on('error', () => {}));
@@ -92,6 +127,7 @@ export class Database {
     const pool = new Pool({
       ...connectionOptions(options.url, isPooled),
       max: options.connectionsMax,
+      pipeline: true,
       idleTimeoutMillis: 30_000,
     });
     return new Database(pool, isPooled, options.log);
@@ -132,7 +168,9 @@ export class Database {
       this.#with(async (client) => {
         await begin(client, BEGIN_READ_ONLY);
         try {
-          return await work(transactionOn(client));
+          return await work(
+            transactionOn({ client, begun: Promise.resolve(), names: null, posted: [] }),
+          );
         } catch (error) {
           throw sqlState(error) === READ_ONLY ? new TypeError('a read cannot write') : error;
         } finally {
@@ -146,8 +184,17 @@ export class Database {
    * All of the work or nothing of it, durable when the promise resolves. It is repeated when it was
    * undone or lost before its commit. Throwing `Undo` undoes it and gives its value back.
    */
-  async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return patiently(() => this.#with((client) => commit(client, work)));
+  async transaction<T>(
+    work: (tx: Transaction) => Promise<T>,
+    { isForeign = false }: TransactionOptions = {},
+  ): Promise<T> {
+    return patiently(() =>
+      this.#with((client) => {
+        const begun = begin(client, isForeign ? BEGIN : BEGIN_OURS);
+        begun.catch(() => {});
+        return commit({ client, begun, names: this.#names, posted: [begun] }, work);
+      }),
+    );
   }
 
   async #with<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
@@ -212,14 +259,24 @@ export function connectionOptions(url: string, isPooled: boolean): ClientConfig 
   };
 }
 
-async function commit<T>(client: PoolClient, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  await begin(client);
+interface Running {
+  readonly client: PoolClient;
+  readonly begun: Promise<unknown>;
+  readonly names: Map<string, string> | null;
+  /** Statements whose answers nobody has waited for. */
+  readonly posted: Promise<unknown>[];
+}
+
+async function commit<T>(running: Running, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const { client, posted } = running;
   let value: T;
   try {
-    value = await work(transactionOn(client));
+    value = await work(transactionOn(running));
   } catch (error) {
     if (!isAway(error)) await client.query('ROLLBACK');
     if (error instanceof Undo) return error.value as T;
+    // Behind one that failed all others fail, and it alone knows why.
+    await Promise.all(posted);
     throw error;
   }
   let isUnsure = false;
@@ -228,8 +285,11 @@ async function commit<T>(client: PoolClient, work: (tx: Transaction) => Promise<
   };
   client.on('notice', onNotice);
   try {
-    const answers = (await client.query(COMMIT)) as unknown as QueryResult[];
-    isUnsure ||= answers.at(-1)?.command !== 'COMMIT';
+    const committed = client.query(COMMIT);
+    committed.catch(() => {});
+    // A commit behind a statement that failed undoes everything; the statement knows why.
+    await Promise.all(posted);
+    isUnsure ||= (await committed).command !== 'COMMIT';
   } catch (error) {
     // The server undoes what it cannot commit, and says so; a lost answer says nothing.
     if (sqlState(error) !== null && !isAway(error)) throw error;
@@ -241,19 +301,58 @@ async function commit<T>(client: PoolClient, work: (tx: Transaction) => Promise<
   return value;
 }
 
-function transactionOn(client: PoolClient): Transaction {
+function transactionOn({ client, begun, names, posted }: Running): Transaction {
+  const later = <T>(sent: Promise<T>): Promise<T> => {
+    sent.catch(() => {});
+    posted.push(sent);
+    return sent;
+  };
+  const sendText = (text: string, params: Given) => {
+    const compiled = compile(text);
+    return send(client, compiled.text, bind(compiled, params), nameOf(compiled.text, names));
+  };
   return {
     async run(text, params = {}) {
-      const compiled = compile(text);
-      return send(client, compiled.text, bind(compiled, params));
+      await begun;
+      return sendText(text, params);
     },
-    runBound: (text, values) => send(client, text, values),
-    db: { executeSql: (text, values) => client.query<Row>(text, values) },
+    async runBound(text, values) {
+      await begun;
+      return send(client, text, values);
+    },
+    async read(text, params = {}) {
+      const [rows] = await Promise.all([sendText(text, params), begun]);
+      return rows;
+    },
+    post: (text, params = {}) => later(sendText(text, params)),
+    db: (use) => ({
+      async executeSql(text, values) {
+        const name = use === 'fetch' ? undefined : nameOf(text, names);
+        const query = { text, values, ...(name === undefined ? {} : { name }) };
+        if (use !== 'posted') {
+          await begun;
+          return client.query<Row>(query);
+        }
+        void later(client.query<Row>(query));
+        return { rows: [] };
+      },
+    }),
   };
 }
 
-async function send(client: PoolClient, text: string, values: readonly Bindable[]): Promise<Rows> {
-  const { rows, rowCount } = await client.query<Row>({ text, values: [...values], types: TYPES });
+async function send(
+  client: PoolClient,
+  text: string,
+  values: readonly Bindable[],
+  name?: string,
+): Promise<Rows> {
+  const query = {
+    text,
+    values: [...values],
+    types: TYPES,
+    ...(name === undefined ? {} : { name }),
+  };
+  const { rows, rowCount } = await client.query<Row>(query);
   return { rows, changed: rowCount ?? 0 };
 }
 
@@ -277,6 +376,13 @@ async function sendAlone(
 async function begin(client: PoolClient, text = BEGIN): Promise<void> {
   const answers = (await client.query(text)) as unknown as QueryResult[];
   assertTakesWrites(answers.at(-1));
+}
+
+function nameOf(text: string, names: Map<string, string> | null): string | undefined {
+  const name = names?.get(text);
+  if (name !== undefined || !names || names.size >= PREPARED_MAX) return name;
+  names.set(text, `mcp_async_jobs_${names.size}`);
+  return names.get(text);
 }
 
 /** After a failover an address may lead to a standby, which knows less than was acknowledged. */

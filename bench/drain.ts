@@ -27,6 +27,7 @@ export const drain: Bench = async ({ engine, pairs, quick }) => {
   const count = quick ? 2_000 : 20_000;
   const findings: Finding[] = [];
   await withPlace(engine, async (place) => {
+    if (engine === 'postgres') findings.push(...(await againstBoss(place, count, pairs)));
     for (const inProcess of [false, true]) {
       for (const concurrency of CONCURRENCIES[engine]) {
         const { perSecond, processorUs } = await drained(place, { count, concurrency, inProcess });
@@ -36,7 +37,6 @@ export const drain: Bench = async ({ engine, pairs, quick }) => {
         findings.push({ bench: 'drain', what, measured: perSecond, unit: '/s', bar: null, detail });
       }
     }
-    if (engine === 'postgres') findings.push(...(await againstBoss(place, count, pairs)));
   });
   return findings;
 };

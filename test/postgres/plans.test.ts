@@ -193,11 +193,11 @@ test('a claim reads what it takes, also of a queue that the planner has not hear
   }
   await Promise.all(Array.from({ length: 20_000 }, () => store.insert(aJob(), 0)));
   await store.close();
-  const before = await rowsRead(url);
+  const earlier = await rowsRead(url);
   const other = await openStore(url);
   assert.equal((await claim(other, { limit: 10 })).jobs.length, 10);
   await other.close();
-  const read = (await rowsRead(url)) - before;
+  const read = (await rowsRead(url)) - earlier;
   assert.ok(read < 1_000, `${read} rows were read`);
 });
 

@@ -276,7 +276,7 @@ async function commit<T>(running: Running, work: (tx: Transaction) => Promise<T>
     if (!isAway(error)) await client.query('ROLLBACK');
     if (error instanceof Undo) return error.value as T;
     // Behind one that failed all others fail, and it alone knows why.
-    await Promise.all(posted);
+    await firstFailure(posted);
     throw error;
   }
   let isUnsure = false;
@@ -286,9 +286,8 @@ async function commit<T>(running: Running, work: (tx: Transaction) => Promise<T>
   client.on('notice', onNotice);
   try {
     const committed = client.query(COMMIT);
-    committed.catch(() => {});
     // A commit behind a statement that failed undoes everything; the statement knows why.
-    await Promise.all(posted);
+    await firstFailure([...posted, committed]);
     isUnsure ||= (await committed).command !== 'COMMIT';
   } catch (error) {
     // The server undoes what it cannot commit, and says so; a lost answer says nothing.
@@ -301,6 +300,12 @@ async function commit<T>(running: Running, work: (tx: Transaction) => Promise<T>
   return value;
 }
 
+/** Throws what the first of them has thrown, not the first that was heard of. */
+async function firstFailure(sent: readonly Promise<unknown>[]): Promise<void> {
+  await Promise.allSettled(sent);
+  for (const one of sent) await one;
+}
+
 function transactionOn({ client, begun, names, posted }: Running): Transaction {
   const later = <T>(sent: Promise<T>): Promise<T> => {
     sent.catch(() => {});
@@ -309,7 +314,8 @@ function transactionOn({ client, begun, names, posted }: Running): Transaction {
   };
   const sendText = (text: string, params: Given) => {
     const compiled = compile(text);
-    return send(client, compiled.text, bind(compiled, params), nameOf(compiled.text, names));
+    const name = nameOf(compiled.text, names);
+    return send(client, compiled.text, bind(compiled, params), name);
   };
   return {
     async run(text, params = {}) {

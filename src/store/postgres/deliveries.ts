@@ -10,7 +10,8 @@
 import { createHash } from 'node:crypto';
 import { PgBoss } from 'pg-boss';
 import type { Logger } from '../../job/log.ts';
-import type { Database, Transaction } from './database.ts';
+import type { Database } from './database.ts';
+import type { Transaction } from './transaction.ts';
 
 export const DELIVERY_SCHEMA = 'mcp_async_jobs_delivery';
 

@@ -18,7 +18,7 @@ export const contention: Bench = async ({ quick }) =>
     const db = join(folder, 'jobs.db');
     await (await openStore(db)).close();
     // More than the workers can finish meanwhile.
-    fill(db, { tool: 'trivial', queued: quick ? 60_000 : 300_000, finished: 0 });
+    await fill(db, { tool: 'trivial', queued: quick ? 60_000 : 300_000, finished: 0 });
     const settings = { kind: 'ours', db, workers: 4, concurrency: 1 } as const;
     await using server = await ServerUnderTest.start(settings);
     using caller = new Caller();

@@ -1,4 +1,5 @@
 /** What a bench found, and the bar that it was held to. */
+import type { EngineName } from './engine.ts';
 
 export interface Bar {
   readonly is: 'at least' | 'at most';
@@ -24,6 +25,7 @@ export interface NotRun {
 }
 
 export interface BenchOptions {
+  readonly engine: EngineName;
   /** Alternating pairs per ratio. */
   readonly pairs: number;
   /** Few repetitions, for a look; the figures mean little. */

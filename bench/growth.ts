@@ -2,13 +2,11 @@
  * What the calls of a job cost beside 100,000 queued and 1,000,000 finished jobs, against a store
  * that holds 1,000 of the same mix, so that polls and lists have something to show there too.
  */
-import { join } from 'node:path';
 import type { Store } from '../src/store/store.ts';
 import { complete } from '../src/job/transitions.ts';
-import { openStore } from '../src/sqlite.ts';
+import { openAt, withPlace } from './engine.ts';
 import { fill, type Rows } from './fill.ts';
 import { atMost, type Bench, type Finding } from './finding.ts';
-import { withFolder } from './folder.ts';
 import { newJob, WHO } from './new-job.ts';
 import { alternate, both, median, ratio, short, timed } from './statistics.ts';
 
@@ -20,11 +18,11 @@ const QUICK: Rows = { tool: TOOL, queued: 10_000, finished: 100_000 };
 
 type Figures = Record<'submit' | 'claim' | 'poll' | 'list', number>;
 
-export const growth: Bench = async ({ pairs, quick }) =>
-  withFolder(async (folder) => {
+export const growth: Bench = async ({ engine, pairs, quick }) =>
+  withPlace(engine, async (place) => {
     const many = quick ? QUICK : FULL;
-    const full = await filled(join(folder, 'full.db'), many);
-    const empty = await filled(join(folder, 'empty.db'), EMPTY);
+    const full = await filled(await place.address('many'), many);
+    const empty = await filled(await place.address('few'), EMPTY);
     const rounds = quick ? 50 : 300;
     const found = await alternate(
       pairs,
@@ -42,11 +40,9 @@ export const growth: Bench = async ({ pairs, quick }) =>
     });
   });
 
-async function filled(path: string, rows: Rows): Promise<Store> {
-  const made = await openStore(path);
-  await made.close();
-  fill(path, rows);
-  return openStore(path);
+async function filled(address: string, rows: Rows): Promise<Store> {
+  await fill(address, rows);
+  return openAt(address);
 }
 
 /** Median milliseconds of each call. As many jobs end as are submitted. */

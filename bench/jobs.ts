@@ -10,6 +10,18 @@ export const trivial = defineJob({
   run: ({ n }) => ({ n }),
 });
 
+/** Keeps its slot until it is told to stop. */
+export const hold = defineJob({
+  name: 'hold',
+  description: 'Keeps its slot.',
+  input: z.object({}),
+  output: z.object({}),
+  run: async (_input, { signal }) => {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    return {};
+  },
+});
+
 /** Says when it began, on the clock that all processes of the machine share. */
 export const stamp = defineJob({
   name: 'stamp',

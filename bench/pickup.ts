@@ -1,24 +1,20 @@
 /** From the call that submits to the first line of the handler, while nothing else happens. */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { definitionsOf } from '../src/index.ts';
 import { SILENT } from '../src/job/log.ts';
-import { openStore } from '../src/sqlite.ts';
 import type { Store } from '../src/store/store.ts';
 import { runWorker, supervise } from '../src/worker.ts';
+import { openAt, withPlace, type EngineName } from './engine.ts';
 import { atMost, type Bench, type Finding } from './finding.ts';
-import { withFolder } from './folder.ts';
 import * as jobs from './jobs.ts';
+import { LoneWorker } from './lone.ts';
 import { newJob, WHO } from './new-job.ts';
 import { percentile, short } from './statistics.ts';
 
 const MODULE = new URL('./jobs.ts', import.meta.url);
 
 /** Starts a worker somewhere; returns how to stop it. */
-type StartWorker = (store: Store, path: string) => Promise<() => Promise<void>>;
+type StartWorker = (store: Store, address: string) => Promise<() => Promise<void>>;
 
 const optionsFor = (store: Store) => ({
   store,
@@ -39,35 +35,37 @@ const supervised: StartWorker = async (store) => {
   return async () => workers.stop(1_000);
 };
 
-/** A worker that has its own connection and learns of jobs from the file alone. */
-const lone: StartWorker = async (_store, path) => {
-  const child = fork(fileURLToPath(new URL('./lone-worker.ts', import.meta.url)), [path]);
-  await once(child, 'message');
-  return async () => {
-    const gone = once(child, 'exit');
-    child.disconnect();
-    await gone;
-  };
+/** A worker that has its own connection and learns of jobs from the database alone. */
+const lone: StartWorker = async (_store, address) => {
+  const worker = await LoneWorker.start(address);
+  return async () => worker.stop();
 };
 
-export const pickup: Bench = async ({ quick }) => {
-  const count = quick ? 60 : 500;
+/** Milliseconds that half, and that 99 of 100, may take. */
+type Bars = readonly [p50: number, p99: number];
+
+export const pickup: Bench = async ({ engine, quick }) => {
+  const given = { engine, count: quick ? 60 : 500 };
+  const isSqlite = engine === 'sqlite';
+  const near: Bars = isSqlite ? [2, 10] : [10, 50];
+  const far: Bars = isSqlite ? [4, 10] : [10, 50];
+  const another = `another process, by ${isSqlite ? 'the WAL' : 'NOTIFY'}`;
   return [
-    ...(await measure('in process', inProcess, { p50: 2, count })),
-    ...(await measure('worker process, told by its server', supervised, { p50: 4, count })),
-    ...(await measure('another process, by the WAL', lone, { p50: 4, count })),
+    ...(await measure('in process', inProcess, { ...given, bars: near })),
+    ...(await measure('worker process, told by its server', supervised, { ...given, bars: far })),
+    ...(await measure(another, lone, { ...given, bars: far })),
   ];
 };
 
 async function measure(
   where: string,
   start: StartWorker,
-  given: { readonly p50: number; readonly count: number },
+  given: { readonly engine: EngineName; readonly count: number; readonly bars: Bars },
 ): Promise<Finding[]> {
-  return withFolder(async (folder) => {
-    const path = join(folder, 'jobs.db');
-    const store = await openStore(path);
-    const stop = await start(store, path);
+  return withPlace(given.engine, async (place) => {
+    const address = await place.address('jobs');
+    const store = await openAt(address);
+    const stop = await start(store, address);
     const times: number[] = [];
     try {
       // The first ones start the worker and warm the code.
@@ -82,7 +80,7 @@ async function measure(
     }
     const detail = `max ${short(Math.max(...times))} ms of ${times.length}`;
     return ([50, 99] as const).map((p): Finding => {
-      const bar = atMost(p === 50 ? given.p50 : 10);
+      const bar = atMost(given.bars[p === 50 ? 0 : 1]);
       const measured = percentile(times, p);
       return { bench: 'pickup', what: `${where}, p${p}`, measured, unit: 'ms', bar, detail };
     });

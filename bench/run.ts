@@ -1,5 +1,5 @@
 /**
- * The benches: `npm run bench -- [name…] [--json] [--pairs N] [--quick]`.
+ * The benches: `npm run bench -- [name…] [--engine sqlite|postgres] [--json] [--pairs N] [--quick]`.
  *
  * Ratios are measured in one run, in alternating pairs; absolute figures belong to the machine.
  * A missed bar is reported and is no failure of the command: nothing here is a timed test.
@@ -8,6 +8,7 @@ import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { EngineName } from './engine.ts';
 import type { Bench, Finding, NotRun } from './finding.ts';
 import { isPassed } from './finding.ts';
 import { withFolder } from './folder.ts';
@@ -18,11 +19,13 @@ import { drain } from './drain.ts';
 import { growth } from './growth.ts';
 import { listen } from './listen.ts';
 import { pickup } from './pickup.ts';
+import { processes } from './processes.ts';
 import { serving } from './serving.ts';
 import { slowDisk } from './slow-disk.ts';
 import { start } from './start.ts';
 import { store } from './store.ts';
 import { submit } from './submit.ts';
+import { takeover } from './takeover.ts';
 import { wait } from './wait.ts';
 
 const BENCHES: Readonly<Record<string, Bench>> = {
@@ -38,7 +41,11 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   serving,
   wait,
   listen,
+  processes,
+  takeover,
 };
+/** Those that know both engines; the others are about the embedded one, or about no store at all. */
+const ON_POSTGRES = ['store', 'drain', 'pickup', 'growth', 'wait', 'processes', 'takeover'];
 
 const { values: given, positionals } = parseArgs({
   allowPositionals: true,
@@ -46,15 +53,18 @@ const { values: given, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     pairs: { type: 'string' },
+    engine: { type: 'string', default: 'sqlite' },
   },
 });
 
-const names = positionals.length > 0 ? positionals : Object.keys(BENCHES);
+const engine: EngineName = given.engine === 'postgres' ? 'postgres' : 'sqlite';
+const known = engine === 'postgres' ? ON_POSTGRES : Object.keys(BENCHES);
+const names = positionals.length > 0 ? positionals : known;
 const pairs = given.pairs === undefined ? (given.quick ? 3 : 9) : Number(given.pairs);
-const unknown = names.filter((name) => !(name in BENCHES));
-if (unknown.length > 0 || !Number.isInteger(pairs) || pairs < 1) {
-  console.error(`Usage: npm run bench -- [name…] [--json] [--pairs N] [--quick]
-Names: ${Object.keys(BENCHES).join(', ')}. Pairs: 1 or more, 9 by default.`);
+const unknown = names.filter((name) => !known.includes(name));
+if (unknown.length > 0 || given.engine !== engine || !Number.isInteger(pairs) || pairs < 1) {
+  console.error(`Usage: npm run bench -- [name…] [--engine sqlite|postgres] [--json] [--pairs N] [--quick]
+Names: ${known.join(', ')}. Pairs: 1 or more, 9 by default.`);
   process.exit(2);
 }
 
@@ -67,6 +77,7 @@ const machine = {
   fsyncMs: Number((await fsyncMs()).toPrecision(3)),
   // Above 0.5 or so somebody else is busy, and absolute figures say little.
   loadBefore: Number((loadavg()[0] ?? 0).toFixed(2)),
+  engine,
   pairs,
   quick: given.quick,
 };
@@ -100,7 +111,7 @@ async function fsyncMs(): Promise<number> {
 
 async function runOne(name: string): Promise<readonly (Finding | NotRun)[]> {
   try {
-    return (await BENCHES[name]?.({ pairs, quick: given.quick })) ?? [];
+    return (await BENCHES[name]?.({ engine, pairs, quick: given.quick })) ?? [];
   } catch (error) {
     failed = true;
     console.error(`${name} failed:`, error);

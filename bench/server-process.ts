@@ -11,7 +11,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
 import { bearer, serve } from '../src/http.ts';
-import { openStore } from '../src/sqlite.ts';
+import { openAt } from './engine.ts';
 import { sdkHandler } from './sdk-server.ts';
 import type { Asked, ServerOptions, Told } from './server.ts';
 import { noTimings, timeStore } from './time-store.ts';
@@ -45,7 +45,7 @@ interface Running {
 }
 
 async function ours({ db, workers, concurrency }: ServerOptions): Promise<Running> {
-  const store = await openStore(db);
+  const store = await openAt(db);
   const serving = await serve({
     jobs: new URL('./jobs.ts', import.meta.url),
     db: timeStore(store, (verb, ms) => timings[verb].push(ms)),

@@ -7,7 +7,7 @@ import type { Timings } from './time-store.ts';
 export interface ServerOptions {
   /** Ours, the SDK's default serving, or that with its schemas made once by hand. */
   readonly kind: 'ours' | 'sdk' | 'sdk, tuned';
-  /** Path of the database. */
+  /** Path or address of the database. */
   readonly db: string;
   readonly workers: number;
   readonly concurrency: number;

@@ -14,6 +14,12 @@ export interface Pair<T> {
   readonly b: T;
 }
 
+export interface Measured {
+  readonly perSecond: number;
+  /** Of all processors, for each piece. Says the same however busy the machine is otherwise. */
+  readonly processorUs: number;
+}
+
 /** Run A and B in turns, once unmeasured and then `pairs` times. */
 export async function alternate<T>(
   pairs: number,

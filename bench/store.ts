@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { NewJob } from '../src/job/job.ts';
 import { openStore } from '../src/sqlite.ts';
 import { BareCommit } from './bare-commit.ts';
+import { bossSend, byCallers } from './boss-send.ts';
 import { atLeast, type Bench, type Finding } from './finding.ts';
 import { withFolder } from './folder.ts';
 import { newJob } from './new-job.ts';
@@ -10,7 +11,11 @@ import { alternate, both, ratio } from './statistics.ts';
 
 const TABLES = { ours: 'the same table', plain: 'a table without indexes' };
 
-export const store: Bench = async ({ pairs, quick }) =>
+/** On PostgreSQL it is compared with pg-boss's own sending. */
+export const store: Bench = async (options) =>
+  options.engine === 'postgres' ? bossSend(options) : groupCommit(options);
+
+const groupCommit: Bench = async ({ pairs, quick }) =>
   withFolder(async (folder) => {
     const ours = await openStore(join(folder, 'jobs.db'));
     const findings: Finding[] = [];
@@ -40,20 +45,12 @@ export const store: Bench = async ({ pairs, quick }) =>
     return findings;
   });
 
-/** Each caller sends its next job when it has the answer to the one before. */
 async function perSecond(
   callers: number,
   count: number,
   insert: (job: NewJob) => Promise<unknown>,
 ): Promise<number> {
   const startedAt = performance.now();
-  let left = count;
-  const call = async () => {
-    while (left > 0) {
-      left -= 1;
-      await insert(newJob('trivial'));
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, call));
+  await byCallers(callers, count, async () => insert(newJob('trivial')));
   return count / ((performance.now() - startedAt) / 1_000);
 }

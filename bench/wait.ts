@@ -2,10 +2,9 @@
  * What 2,000 callers cost who wait at once for 100 jobs with `wait_seconds: 25`: memory, and how
  * long other calls take meanwhile. No worker runs, so every wait lasts to its end.
  */
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { atMost, type Bench } from './finding.ts';
-import { withFolder } from './folder.ts';
+import { withPlace } from './engine.ts';
 import { Caller } from './load.ts';
 import { proportionalMB } from './memory.ts';
 import { ServerUnderTest } from './server.ts';
@@ -18,9 +17,9 @@ const PER_SECOND = 200;
 /** The waits have begun, and what beginning them left over is collected. */
 const SETTLED_MS = 5_000;
 
-export const wait: Bench = async ({ quick }) =>
-  withFolder(async (folder) => {
-    const db = join(folder, 'jobs.db');
+export const wait: Bench = async ({ engine, quick }) =>
+  withPlace(engine, async (place) => {
+    const db = await place.address('jobs');
     await using server = await ServerUnderTest.start({
       kind: 'ours',
       db,

@@ -6,7 +6,9 @@ import { openStore } from '../../src/postgres.ts';
 import * as limits from '../../src/store/postgres/limit-statements.ts';
 import { bind, compile, type Given } from '../../src/store/postgres/parameters.ts';
 import * as sql from '../../src/store/postgres/statements.ts';
-import { emptyDatabase } from '../support/postgres.ts';
+import { aJob, claim } from '../support/a-job.ts';
+import { emptyDatabase, psql } from '../support/postgres.ts';
+import { until } from '../support/until.ts';
 
 interface Plan {
   readonly 'Node Type': string;
@@ -182,6 +184,40 @@ describe('with many rows', () => {
     });
   }
 });
+
+test('a claim reads what it takes, also of a queue that the planner has not heard of', async () => {
+  const url = await emptyDatabase();
+  const store = await openStore(url);
+  for (const table of ['jobs', 'mcp_async_jobs_delivery.job_common']) {
+    await psql(url, `ALTER TABLE ${table} SET (autovacuum_enabled = off)`);
+  }
+  await Promise.all(Array.from({ length: 20_000 }, () => store.insert(aJob(), 0)));
+  await store.close();
+  const earlier = await rowsRead(url);
+  const other = await openStore(url);
+  assert.equal((await claim(other, { limit: 10 })).jobs.length, 10);
+  await other.close();
+  const read = (await rowsRead(url)) - earlier;
+  assert.ok(read < 1_000, `${read} rows were read`);
+});
+
+/** By all who have ended; a connection tells when it ends. */
+async function rowsRead(url: string): Promise<number> {
+  await until('nobody else is connected', async () => {
+    const [row] = await psql<{ others: number }>(
+      url,
+      `SELECT count(*)::int AS others FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+    );
+    return row?.others === 0;
+  });
+  const [row] = await psql<{ read: number }>(
+    url,
+    `SELECT ((SELECT sum(seq_tup_read) FROM pg_stat_user_tables)
+      + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes))::int AS read`,
+  );
+  return row?.read ?? 0;
+}
 
 function flat(plan: Plan): Plan[] {
   return [plan, ...(plan.Plans ?? []).flatMap(flat)];

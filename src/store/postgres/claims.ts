@@ -7,7 +7,8 @@ import { RUNS_MAX, type Job } from '../../job/job.ts';
 import { expire, type Change } from '../../job/transitions.ts';
 import type { ChangeNotice, Claimed, ClaimRequest, RunningLimits } from '../store.ts';
 import { jobOf, type Row } from '../job-row.ts';
-import type { Database, Transaction } from './database.ts';
+import type { Database } from './database.ts';
+import type { Rows, Transaction } from './transaction.ts';
 import type { Deliveries, Hint } from './deliveries.ts';
 import { isLimited, type Limits } from './limits.ts';
 import { dueOf, rowsParam } from './rows.ts';
@@ -33,7 +34,11 @@ interface Round {
   /** Whether deliveries were taken that did not lead to a job, so that others may follow. */
   readonly isShort: boolean;
   readonly exhausted: readonly { readonly id: string; readonly requestId: string }[];
+  /** When the next resting job is due; not asked by a worker without a free slot, who comes again. */
+  readonly resting: Promise<Rows> | null;
 }
+
+type Look = (params: { tools: readonly string[]; limit: number }) => Promise<readonly Row[]>;
 
 /** What may be claimed of one tool. */
 interface Share {
@@ -59,6 +64,7 @@ export class Claims {
     await this.#options.deliveries.prepare(request.tools);
     const jobs: Job[] = [];
     let isShort = true;
+    let resting: Round['resting'] = null;
     for (let round = 0; isShort && round < ROUNDS_MAX && jobs.length < request.limit; round += 1) {
       const rest = {
         ...request,
@@ -66,9 +72,11 @@ export class Claims {
         idle: request.idle && jobs.length === 0,
       };
       try {
-        isShort = request.limits
-          ? await this.#roundWithin(rest, { limits: request.limits, round, jobs })
-          : await this.#round(rest, jobs);
+        if (request.limits) {
+          isShort = await this.#roundWithin(rest, { limits: request.limits, round, jobs });
+        } else {
+          ({ isShort, resting } = await this.#round(rest, jobs));
+        }
       } catch (error) {
         // What is claimed already is run, whatever becomes of the rest.
         if (jobs.length === 0) throw error;
@@ -77,31 +85,30 @@ export class Claims {
       // What was found does not wait while much is held back: its worker comes again at once.
       if (request.limits && jobs.length > 0) break;
     }
-    const isFull = jobs.length >= request.limit;
-    this.#isBusy = isFull;
+    this.#isBusy = jobs.length >= request.limit;
     return {
       jobs: await this.#withInputs(jobs),
       // A worker without a free slot asks again when it has one.
-      nextDueMs: isFull ? null : await this.#nextDueMs(request, isShort),
+      nextDueMs: this.#isBusy ? null : await this.#nextDueMs(request, { isShort, resting }),
     };
   }
 
-  /** @returns whether another round may find more */
-  async #round(request: ClaimRequest, jobs: Job[]): Promise<boolean> {
-    return this.#takeAll(request, await this.#shares(request), jobs);
+  async #round(request: ClaimRequest, jobs: Job[]): Promise<Round> {
+    return this.#takeAll(request, (look) => this.#shares(request, look), jobs);
   }
 
   async #takeAll(
     request: ClaimRequest,
-    shares: ReadonlyMap<string, number>,
+    sharesOf: (look: Look) => Promise<ReadonlyMap<string, number>>,
     jobs: Job[],
-  ): Promise<boolean> {
-    if (shares.size === 0) return false;
-    const { database } = this.#options;
-    const round = await database.transaction((tx) => this.#take(tx, request, shares));
+  ): Promise<Round> {
+    const round = await this.#options.database.transaction(async (tx) => {
+      const look: Look = async (params) => (await tx.read(sql.DUE, params)).rows;
+      return this.#take(tx, request, await sharesOf(look));
+    });
     jobs.push(...round.jobs);
     await this.#endAll(round);
-    return round.isShort;
+    return round;
   }
 
   /** The same, where limits leave room. Each limited tool has a transaction of its own, with its locks. */
@@ -111,9 +118,11 @@ export class Claims {
   ): Promise<boolean> {
     const { database, limits: running } = this.#options;
     const tools = await running.openTools(request.tools, limits);
-    const shares = [...(await this.#shares({ ...request, tools }))];
-    const free = shares.filter(([tool]) => !isLimited(limits, tool));
-    let isShort = await this.#takeAll(request, new Map(free), jobs);
+    const look: Look = async (params) => database.query(sql.DUE, params);
+    const shares = [...(await this.#shares({ ...request, tools }, look))];
+    const free = new Map(shares.filter(([tool]) => !isLimited(limits, tool)));
+    const takeFree = () => this.#takeAll(request, () => Promise.resolve(free), jobs);
+    let isShort = free.size > 0 && (await takeFree()).isShort;
     for (const [tool, most] of shares) {
       if (!isLimited(limits, tool)) continue;
       // A team that may run no more can have much delivered: each round looks further.
@@ -130,7 +139,7 @@ export class Claims {
     return isShort;
   }
 
-  async #endAll({ exhausted }: Round): Promise<void> {
+  async #endAll({ exhausted }: Pick<Round, 'exhausted'>): Promise<void> {
     for (const { id, requestId } of exhausted) {
       await this.#options.end(id, expire('queued', 'RUNS_EXHAUSTED', requestId));
     }
@@ -140,12 +149,15 @@ export class Claims {
    * How many to take of each tool: tools take turns, beginning behind the one that was served last.
    * Stops before a job that has to wait to be alone.
    */
-  async #shares({ tools, limit, idle }: ClaimRequest): Promise<ReadonlyMap<string, number>> {
+  async #shares(
+    { tools, limit, idle }: ClaimRequest,
+    look: Look,
+  ): Promise<ReadonlyMap<string, number>> {
     const [only] = tools;
     if (tools.length === 1 && only !== undefined && this.#isBusy) return new Map([[only, limit]]);
     const next = tools.indexOf(this.#servedLast) + 1;
     const order = [...tools.slice(next), ...tools.slice(0, next)];
-    const due = await this.#options.database.query(sql.DUE, { tools: order, limit });
+    const due = await look({ tools: order, limit });
     const queues = order.map((tool, place) =>
       due
         .filter((row) => row['place'] === place + 1)
@@ -177,9 +189,11 @@ export class Claims {
       const hints = await deliveries.take(tx, tool, share);
       if (hints.length === 0) continue;
       const idle = request.idle && jobs.length === 0;
-      const claimed = await claimRows(tx, hints, { ...request, idle, isLimited: false });
+      const [claimed] = await Promise.all([
+        claimRows(tx, hints, { ...request, idle, isLimited: false }),
+        deliveries.settle(tx, tool, hints),
+      ]);
       jobs.push(...claimed);
-      await deliveries.settle(tx, tool, hints);
       const left = hints.filter(({ id }) => !claimed.some((job) => job.id === id));
       if (left.length === 0) continue;
       const { again, ended } = await sortLeft(tx, left, tool);
@@ -188,14 +202,16 @@ export class Claims {
       // What has to wait for a worker that is idle keeps its place, and whatever is behind it waits.
       isShort ||= again.length < left.length;
     }
-    return { jobs, isShort, exhausted };
+    const isFull = jobs.length >= request.limit;
+    const resting = isFull ? null : tx.post(sql.NEXT_DUE, { tools: request.tools });
+    return { jobs, isShort, exhausted, resting };
   }
 
   async #takeWithin(
     tx: Transaction,
     request: ClaimRequest,
     { tool, most, look, limits }: Share,
-  ): Promise<Round & { readonly woken: readonly ChangeNotice[] }> {
+  ): Promise<Omit<Round, 'resting'> & { readonly woken: readonly ChangeNotice[] }> {
     const { deliveries, limits: running } = this.#options;
     const share = Math.min(most, await running.roomOfTool(tx, tool, limits));
     const hints = share > 0 ? await deliveries.take(tx, tool, Math.max(share, look)) : [];
@@ -220,9 +236,14 @@ export class Claims {
     return jobs.map((job) => ({ ...job, input: job.input ?? bodies.get(job.id) ?? null }));
   }
 
-  async #nextDueMs({ tools, limits }: ClaimRequest, isShort: boolean): Promise<number | null> {
+  async #nextDueMs(
+    { tools, limits }: ClaimRequest,
+    { isShort, resting }: Pick<Round, 'isShort' | 'resting'>,
+  ): Promise<number | null> {
     if (limits && isShort) return 0;
-    const [row] = await this.#options.database.query(sql.NEXT_DUE, { tools });
+    const [row] = resting
+      ? (await resting).rows
+      : await this.#options.database.query(sql.NEXT_DUE, { tools });
     const ms = (row?.['ms'] as number | null | undefined) ?? null;
     return ms === null ? null : Math.max(0, ms);
   }

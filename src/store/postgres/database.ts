@@ -15,20 +15,11 @@ import type { Logger } from '../../job/log.ts';
 import type { Row } from '../job-row.ts';
 import { isAway, isUndone, sqlState, toKnown, Undo } from './errors.ts';
 import { bind, compile, type Bindable, type Given } from './parameters.ts';
-import { TYPES } from './types.ts';
+import { commit, send, transactionOn, type Rows, type Transaction } from './transaction.ts';
 
-export interface Rows {
-  readonly rows: Row[];
-  readonly changed: number;
-}
-
-/** Statements of one transaction. */
-export interface Transaction {
-  /** @param text with `:name` parameters */
-  run(text: string, params?: Given): Promise<Rows>;
-  runBound(text: string, values: readonly Bindable[]): Promise<Rows>;
-  /** The same transaction as pg-boss takes it for its `db` option. */
-  readonly db: { executeSql(text: string, values?: unknown[]): Promise<{ rows: Row[] }> };
+export interface TransactionOptions {
+  /** Whether it runs statements that are not ours, which are planned as their authors expect. */
+  readonly isForeign?: boolean;
 }
 
 export interface DatabaseOptions {
@@ -54,14 +45,22 @@ const RETRY_MAX_MS = 500;
 /** A pooler passes on no settings of a connection and may change the server behind it: each transaction sets and asks. */
 const LOCALLY = `SET LOCAL synchronous_commit TO on; SET LOCAL statement_timeout TO ${STATEMENT_MS};
   SET LOCAL lock_timeout TO ${LOCK_MS};
-  SET LOCAL idle_in_transaction_session_timeout TO ${IDLE_IN_TRANSACTION_MS};
-  SELECT pg_is_in_recovery() AS standby`;
-const BEGIN = `BEGIN; ${LOCALLY}`;
-const BEGIN_READ_ONLY = `BEGIN READ ONLY; ${LOCALLY}`;
+  SET LOCAL idle_in_transaction_session_timeout TO ${IDLE_IN_TRANSACTION_MS}`;
+const STANDBY = 'SELECT pg_is_in_recovery() AS standby';
+/**
+ * Our statements, and those of pg-boss, walk indexes in their order, whatever their parameters. A
+ * planner that has not heard of a new queue yet thinks that it is short, and would read and sort
+ * all of it for each claim.
+ */
+const BY_INDEX = ['seqscan', 'bitmapscan', 'sort', 'hashjoin', 'mergejoin']
+  .map((way) => `SET LOCAL enable_${way} TO off; `)
+  .concat('SET LOCAL plan_cache_mode TO force_generic_plan')
+  .join('');
+const BEGIN = `BEGIN; ${LOCALLY}; ${STANDBY}`;
+const BEGIN_OURS = `BEGIN; ${LOCALLY}; ${BY_INDEX}; ${STANDBY}`;
+const BEGIN_READ_ONLY = `BEGIN READ ONLY; ${LOCALLY}; ${STANDBY}`;
 /** Refused because the transaction may only read. */
 const READ_ONLY = '25006';
-/** A cancelled wait for a standby would look like success, so nothing of the server cancels it. */
-const COMMIT = 'SET LOCAL statement_timeout TO 0; COMMIT';
 
 /** Settings of a connection that a pooler between us and the server may refuse. */
 const SESSION = {
@@ -76,11 +75,14 @@ export class Database {
   readonly #isPooled: boolean;
   /** Connections that are known to lead to a server that takes writes. */
   readonly #checked = new WeakSet<object>();
+  /** Names of prepared statements; behind a pooler nothing stays with a connection. */
+  readonly #names: Map<string, string> | null;
   #isClosed = false;
 
   private constructor(pool: Pool, isPooled: boolean, log: Logger) {
     this.#pool = pool;
     this.#isPooled = isPooled;
+    this.#names = isPooled ? null : new Map();
     // A connection may be lost between two statements, when nobody waits for it; its next statement
     // fails, and that is where the loss is answered.
     pool.on('connect', (client) => client.on('error', () => {}));
@@ -92,6 +94,7 @@ export class Database {
     const pool = new Pool({
       ...connectionOptions(options.url, isPooled),
       max: options.connectionsMax,
+      pipeline: true,
       idleTimeoutMillis: 30_000,
     });
     return new Database(pool, isPooled, options.log);
@@ -132,7 +135,9 @@ export class Database {
       this.#with(async (client) => {
         await begin(client, BEGIN_READ_ONLY);
         try {
-          return await work(transactionOn(client));
+          return await work(
+            transactionOn({ client, begun: Promise.resolve(), names: null, posted: [] }),
+          );
         } catch (error) {
           throw sqlState(error) === READ_ONLY ? new TypeError('a read cannot write') : error;
         } finally {
@@ -146,8 +151,17 @@ export class Database {
    * All of the work or nothing of it, durable when the promise resolves. It is repeated when it was
    * undone or lost before its commit. Throwing `Undo` undoes it and gives its value back.
    */
-  async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return patiently(() => this.#with((client) => commit(client, work)));
+  async transaction<T>(
+    work: (tx: Transaction) => Promise<T>,
+    { isForeign = false }: TransactionOptions = {},
+  ): Promise<T> {
+    return patiently(() =>
+      this.#with((client) => {
+        const begun = begin(client, isForeign ? BEGIN : BEGIN_OURS);
+        begun.catch(() => {});
+        return commit({ client, begun, names: this.#names, posted: [begun] }, work);
+      }),
+    );
   }
 
   async #with<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
@@ -210,51 +224,6 @@ export function connectionOptions(url: string, isPooled: boolean): ClientConfig 
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     ...(isPooled ? {} : SESSION),
   };
-}
-
-async function commit<T>(client: PoolClient, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  await begin(client);
-  let value: T;
-  try {
-    value = await work(transactionOn(client));
-  } catch (error) {
-    if (!isAway(error)) await client.query('ROLLBACK');
-    if (error instanceof Undo) return error.value as T;
-    throw error;
-  }
-  let isUnsure = false;
-  const onNotice = ({ routine }: { readonly routine?: string | undefined }) => {
-    isUnsure ||= routine === 'SyncRepWaitForLSN';
-  };
-  client.on('notice', onNotice);
-  try {
-    const answers = (await client.query(COMMIT)) as unknown as QueryResult[];
-    isUnsure ||= answers.at(-1)?.command !== 'COMMIT';
-  } catch (error) {
-    // The server undoes what it cannot commit, and says so; a lost answer says nothing.
-    if (sqlState(error) !== null && !isAway(error)) throw error;
-    throw new JobError('STORE_UNKNOWN', { cause: error });
-  } finally {
-    client.off('notice', onNotice);
-  }
-  if (isUnsure) throw new JobError('STORE_UNKNOWN');
-  return value;
-}
-
-function transactionOn(client: PoolClient): Transaction {
-  return {
-    async run(text, params = {}) {
-      const compiled = compile(text);
-      return send(client, compiled.text, bind(compiled, params));
-    },
-    runBound: (text, values) => send(client, text, values),
-    db: { executeSql: (text, values) => client.query<Row>(text, values) },
-  };
-}
-
-async function send(client: PoolClient, text: string, values: readonly Bindable[]): Promise<Rows> {
-  const { rows, rowCount } = await client.query<Row>({ text, values: [...values], types: TYPES });
-  return { rows, changed: rowCount ?? 0 };
 }
 
 /** One statement in a transaction of its own, where nothing that was set holds any longer. */

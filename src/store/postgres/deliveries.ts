@@ -10,7 +10,8 @@
 import { createHash } from 'node:crypto';
 import { PgBoss } from 'pg-boss';
 import type { Logger } from '../../job/log.ts';
-import type { Database, Transaction } from './database.ts';
+import type { Database } from './database.ts';
+import type { Transaction } from './transaction.ts';
 
 export const DELIVERY_SCHEMA = 'mcp_async_jobs_delivery';
 
@@ -90,7 +91,7 @@ export class Deliveries {
     await this.#boss.insert(name, []);
   }
 
-  /** Deliver; what was delivered already is passed over. The queues must have been prepared. */
+  /** Deliver, at the end of the transaction; what was delivered already is passed over. The queues must have been prepared. */
   async send(tx: Transaction, jobs: readonly Due[]): Promise<void> {
     for (const [tool, due] of Map.groupBy(jobs, (job) => job.tool)) {
       const rows = due.map(({ id, runs, turn, delayMs = 0 }) => ({
@@ -99,13 +100,16 @@ export class Deliveries {
         priority: Math.max(PRIORITY_MIN, -turn),
         startAfter: delayMs / 1_000,
       }));
-      await this.#boss.insert(queueOf(tool), rows, { db: tx.db });
+      await this.#boss.insert(queueOf(tool), rows, { db: tx.db('posted') });
     }
   }
 
   /** Take up to `limit` hints; nobody else gets them unless the transaction is undone. */
   async take(tx: Transaction, tool: string, limit: number): Promise<Hint[]> {
-    const jobs = await this.#boss.fetch<Data>(queueOf(tool), { batchSize: limit, db: tx.db });
+    const jobs = await this.#boss.fetch<Data>(queueOf(tool), {
+      batchSize: limit,
+      db: tx.db('fetch'),
+    });
     return jobs.map(({ id, data }) => ({ delivery: id, id: data.id, run: data.run }));
   }
 
@@ -113,7 +117,7 @@ export class Deliveries {
   async settle(tx: Transaction, tool: string, hints: readonly Hint[]): Promise<void> {
     if (hints.length === 0) return;
     const ids = hints.map(({ delivery }) => delivery);
-    await this.#boss.deleteJob(queueOf(tool), ids, { db: tx.db });
+    await this.#boss.deleteJob(queueOf(tool), ids, { db: tx.db('settle') });
   }
 }
 

@@ -5,7 +5,8 @@
  */
 import type { ChangeNotice, RunningLimits } from '../store.ts';
 import type { Row } from '../job-row.ts';
-import type { Database, Transaction } from './database.ts';
+import type { Database } from './database.ts';
+import type { Transaction } from './transaction.ts';
 import type { Deliveries, Hint } from './deliveries.ts';
 import * as sql from './limit-statements.ts';
 import { dueOf, rowsParam } from './rows.ts';

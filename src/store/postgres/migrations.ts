@@ -72,7 +72,8 @@ export const JOBS_STEPS: readonly MigrationStep[] = [
     BEGIN
       RAISE EXCEPTION 'a final job never changes' USING ERRCODE = 'integrity_constraint_violation';
     END $$`,
-  `CREATE TRIGGER jobs_final_is_final BEFORE UPDATE ON jobs FOR EACH ROW
+  // After, because a trigger before an update locks the row, which costs as much as an index.
+  `CREATE TRIGGER jobs_final_is_final AFTER UPDATE ON jobs FOR EACH ROW
     WHEN (OLD.status IN (${list(FINAL)})) EXECUTE FUNCTION jobs_final_is_final()`,
   `CREATE TABLE job_payloads (
     job_id text COLLATE "C" NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,

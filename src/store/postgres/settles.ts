@@ -8,7 +8,8 @@ import { answer, type Change } from '../../job/transitions.ts';
 import type { Who } from '../../job/who.ts';
 import type { Applied, ChangeNotice, WriteResult } from '../store.ts';
 import { whoParams, type Row } from '../job-row.ts';
-import type { Database, Transaction } from './database.ts';
+import type { Database, TransactionOptions } from './database.ts';
+import type { Transaction } from './transaction.ts';
 import type { Deliveries } from './deliveries.ts';
 import { isStatementError, Undo } from './errors.ts';
 import type { Outcome } from './group.ts';
@@ -48,7 +49,7 @@ export class Settles {
 
   /** A change with its effects. */
   async writeWithEffects(settle: Settle): Promise<Applied> {
-    return this.#ending(async (tx, ended) => {
+    const work = async (tx: Transaction, ended: Row[]) => {
       const [applied] = await this.#apply(tx, [settle], ended);
       if (applied?.outcome !== 'applied') return applied ?? { outcome: 'stale' };
       for (const effect of settle.change.effects ?? []) {
@@ -56,7 +57,8 @@ export class Settles {
         if (failed) throw new Undo<Applied>(failed);
       }
       return applied;
-    });
+    };
+    return this.#ending(work, { isForeign: true });
   }
 
   async answer(id: string, who: Who, given: Readonly<Record<string, Json>>): Promise<Applied> {
@@ -79,7 +81,7 @@ export class Settles {
 
   /** Effects alone, all or none. */
   async writeEffects(effects: readonly Effect[], expect: number | null): Promise<WriteResult> {
-    return this.#options.database.transaction(async (tx) => {
+    const work = async (tx: Transaction) => {
       const changed: number[] = [];
       for (const effect of effects) {
         changed.push(await runEffect(tx, effect));
@@ -90,11 +92,15 @@ export class Settles {
       const sum = changed.reduce((a, b) => a + b, 0);
       if (expect !== null && sum !== expect) throw new Undo<WriteResult>({ ok: false, changed });
       return { ok: true, changed };
-    });
+    };
+    return this.#options.database.transaction(work, { isForeign: true });
   }
 
   /** Work that ends runs: whom that makes room for is delivered last, and told of after the commit. */
-  async #ending<T>(work: (tx: Transaction, ended: Row[]) => Promise<T>): Promise<T> {
+  async #ending<T>(
+    work: (tx: Transaction, ended: Row[]) => Promise<T>,
+    options: TransactionOptions = {},
+  ): Promise<T> {
     const { database, limits, tell } = this.#options;
     let woken: readonly ChangeNotice[] = [];
     const value = await database.transaction(async (tx) => {
@@ -103,7 +109,7 @@ export class Settles {
       const done = await work(tx, ended);
       woken = await limits.letGo(tx, ended);
       return done;
-    });
+    }, options);
     tell(woken);
     return value;
   }
@@ -119,7 +125,8 @@ export class Settles {
     const applied = new Set(rows.map((row) => row['id']));
     const apart = given
       .filter(
-        ({ id, result, resultBytes }) => applied.has(id) && resultBytes !== null && result === null,
+        ({ id, result, resultBytes }) =>
+          applied.has(id) && resultBytes !== undefined && result === undefined,
       )
       .map(({ id }) => ({ id, kind: 'result', body: changes.get(id)?.result }));
     if (apart.length > 0) await tx.run(sql.INSERT_PAYLOAD, { rows: rowsParam(apart) });

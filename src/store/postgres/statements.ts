@@ -6,6 +6,10 @@
  * transaction began, which is also the instant that pg-boss reckons from.
  */
 
+import { STATUSES } from '../../job/states.ts';
+
+const list = (values: readonly string[]) => values.map((value) => `'${value}'`).join(', ');
+
 /** Milliseconds since 1970 at the beginning of the transaction. */
 const NOW = `floor(extract(epoch FROM now()) * 1000)::bigint`;
 /** The same, now. */
@@ -140,27 +144,33 @@ export const DUE = `SELECT given.place, due.alone
     ORDER BY turn, id LIMIT :limit::int) AS due
   ORDER BY given.place, due.turn, due.id`;
 
+/** Named one by one: a prepared statement outlives a column that a newer program adds. */
+const JOB = `id, tool, team_id, owner_id, scope, status, input, carry, request_id, result, result_bytes,
+  error, progress, questions, answers, runs, attempts, attempts_max, timeout_ms, alone, turn, lease,
+  worker, created_at, started_at, updated_at, completed_at`;
+
 /**
  * The claim: a delivery is a hint for one run of one job, and counts only while the row still stands
- * before that run. Stops before a job that has to wait to be alone.
+ * before that run. Stops before a job that has to wait to be alone. By the primary key: the planner
+ * may not know yet how many rows are queued, and the LIMIT keeps it from asking for them.
  */
 export const CLAIM = `WITH given AS (
     SELECT * FROM json_to_recordset(:rows::json) AS hint (id text, run int, lease text)),
   due AS (
-    SELECT jobs.id, jobs.turn, jobs.alone, given.lease FROM jobs JOIN given ON jobs.id = given.id
-    WHERE jobs.status = 'queued' AND jobs.runs = given.run AND jobs.runs < :runsMax
-    ORDER BY jobs.turn, jobs.id FOR UPDATE OF jobs),
+    SELECT row.id, row.turn, row.alone, given.run, given.lease FROM given CROSS JOIN LATERAL (
+      SELECT * FROM jobs WHERE id = given.id LIMIT 1) AS row
+    WHERE row.status = 'queued' AND row.runs = given.run AND row.runs < :runsMax),
   ranked AS (
-    SELECT id, lease, alone, row_number() OVER w AS place, sum(alone) OVER w AS alones
+    SELECT id, run, lease, alone, row_number() OVER w AS place, sum(alone) OVER w AS alones
     FROM due WINDOW w AS (ORDER BY turn, id))
   UPDATE jobs SET status = 'running', runs = runs + 1, lease = ranked.lease,
     lease_until = ${CLOCK} + :leaseMs::int, worker = :worker, due_at = NULL, limited = :limited::int,
     updated_at = greatest(updated_at, ${CLOCK}),
     started_at = coalesce(started_at, greatest(updated_at, ${CLOCK}))
   FROM ranked
-  WHERE jobs.id = ranked.id
+  WHERE jobs.id = ranked.id AND jobs.status = 'queued' AND jobs.runs = ranked.run
     AND (ranked.alones = 0 OR (ranked.place = 1 AND ranked.alone = 1 AND :idle::int = 1))
-  RETURNING jobs.*`;
+  RETURNING ${JOB.replaceAll(/\w+/g, 'jobs.$&')}`;
 
 /** Of deliveries that were not claimed: those that still mean something. */
 export const UNCLAIMED = `SELECT jobs.id, jobs.runs, jobs.turn, jobs.request_id
@@ -181,7 +191,8 @@ export const APPLY = `UPDATE jobs SET status = given."to", lease = NULL, lease_u
   FROM json_to_recordset(:rows::json) AS given (id text, "to" text, "from" text, lease text,
     fault int, alone int, "delayMs" bigint, "waitMs" bigint, result text, "resultBytes" int,
     error text, questions text, answers text, final int, team text, owner text, scopes text)
-  WHERE jobs.id = given.id AND jobs.status = ANY (string_to_array(given."from", ','))
+  WHERE given."to" IN (${list(STATUSES)})
+    AND jobs.id = given.id AND jobs.status = ANY (string_to_array(given."from", ','))
     AND (given.lease IS NULL OR jobs.lease = given.lease)
     AND (given.team IS NULL OR (jobs.team_id = given.team AND jobs.owner_id = given.owner
       AND ${inScopes('jobs.scope', 'given.scopes')}))

@@ -3,7 +3,8 @@ import { JobError } from '../../job/errors.ts';
 import type { IdempotencyKey, Job, NewJob } from '../../job/job.ts';
 import type { Replay } from '../store.ts';
 import { insertedJob, replayOf, type Row } from '../job-row.ts';
-import type { Database, Transaction } from './database.ts';
+import type { Database } from './database.ts';
+import type { Transaction } from './transaction.ts';
 import type { Deliveries } from './deliveries.ts';
 import type { Outcome } from './group.ts';
 import { keyName, rowsParam } from './rows.ts';
@@ -64,7 +65,7 @@ export class Submissions {
   ): Promise<void> {
     const rows = members.flatMap((member, place) => keyRow(member, place) ?? []);
     if (rows.length === 0) return;
-    for (const row of (await tx.run(sql.KEYS, { rows: rowsParam(rows) })).rows) {
+    for (const row of (await tx.read(sql.KEYS, { rows: rowsParam(rows) })).rows) {
       const member = members[row['place'] as number];
       if (member) outcomes.set(member, { ok: true, value: { replay: replayOf(row) } });
     }
@@ -128,8 +129,8 @@ export class Submissions {
       apart.push({ id: row.id, kind: 'input', body: row.input });
       return { ...row, input: null };
     });
-    await tx.run(sql.INSERT, { rows: rowsParam(given) });
-    if (apart.length > 0) await tx.run(sql.INSERT_PAYLOAD, { rows: rowsParam(apart) });
+    void tx.post(sql.INSERT, { rows: rowsParam(given) });
+    if (apart.length > 0) void tx.post(sql.INSERT_PAYLOAD, { rows: rowsParam(apart) });
     await deliveries.send(
       tx,
       rows.map(({ id, tool, turn }) => ({ id, tool, turn, runs: 0 })),
@@ -154,7 +155,7 @@ async function countOpen(
   caps: ReadonlyMap<string, number>,
 ): Promise<Map<string, number>> {
   const rows = rowsParam([...caps].map(([team, max]) => ({ team, max })));
-  const counted = await tx.run(sql.COUNT_OPEN, { rows });
+  const counted = await tx.read(sql.COUNT_OPEN, { rows });
   return new Map(counted.rows.map((row) => [row['team'] as string, row['open'] as number]));
 }
 
@@ -167,7 +168,7 @@ async function nextTurns(
   const pairs = new Map(
     members.map(({ job: { team, tool } }) => [name(team, tool), { team, tool }]),
   );
-  const { rows } = await tx.run(sql.NEXT_TURN, { rows: rowsParam([...pairs.values()]) });
+  const { rows } = await tx.read(sql.NEXT_TURN, { rows: rowsParam([...pairs.values()]) });
   const next = new Map(rows.map((row: Row) => [nameOfRow(row), row['turn'] as number]));
   function nameOfRow(row: Row): string {
     return name(row['team'] as string, row['tool'] as string);

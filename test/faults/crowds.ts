@@ -8,7 +8,7 @@ import { Fleet, type FleetOptions } from './fleet.ts';
 import { together } from './sums.ts';
 import { asked, p99, rssMb, unanswered } from './measure.ts';
 import { ENGINES, place, type Caller } from './place.ts';
-import { callText, Wire, type Told } from './wire.ts';
+import { callText, requestText, Wire, type Told } from './wire.ts';
 
 const CONNECTIONS = 1_000;
 const CLOSED_MS = 15_000;
@@ -67,8 +67,9 @@ async function slowCrowd(run: FaultRun, how: Slowness): Promise<Outcome> {
   const usual = () => asked({ url, text, count: 300, everyMs: 5 });
   const memory: number[] = [];
   const look = setInterval(() => memory.push(rssMb(server.pid)), 100);
-  // Memory also grows by usual calls, up to where it is collected.
+  // Memory also grows by usual calls, up to where it is collected, and by as many answers at once.
   for (let i = 0; i < 3; i += 1) await usual();
+  if (how === 'read') await readCrowd(url, caller.token);
   const idle = await best(usual);
   const before = percentile(memory.splice(0).slice(-20), 0.5);
   const startedAt = monotonic();
@@ -101,6 +102,17 @@ async function slowCrowd(run: FaultRun, how: Slowness): Promise<Outcome> {
     },
     violations: violations.map((what) => `${how}: ${what}`),
   };
+}
+
+/** The same answers to as many connections, each of which is read and closed. */
+async function readCrowd(url: string, token: string): Promise<void> {
+  const text = requestText(url, { token, method: 'GET', path: '/errors' });
+  const crowd = Array.from({ length: CONNECTIONS }, async () => {
+    const wire = new Wire(url);
+    await Promise.all([wire.ask(text), wire.ask(text)]);
+    wire.close();
+  });
+  await Promise.all(crowd);
 }
 
 async function best(

@@ -6,7 +6,7 @@ import { openStore } from '../../src/postgres.ts';
 import * as limits from '../../src/store/postgres/limit-statements.ts';
 import { bind, compile, type Given } from '../../src/store/postgres/parameters.ts';
 import * as sql from '../../src/store/postgres/statements.ts';
-import { aJob, claim } from '../support/a-job.ts';
+import { aJob, claim, who } from '../support/a-job.ts';
 import { emptyDatabase, psql } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 
@@ -197,6 +197,33 @@ test('a claim reads what it takes, also of a queue that the planner has not hear
   const other = await openStore(url);
   assert.equal((await claim(other, { limit: 10 })).jobs.length, 10);
   await other.close();
+  const read = (await rowsRead(url)) - earlier;
+  assert.ok(read < 1_000, `${read} rows were read`);
+});
+
+test('a list of finished jobs does not read the newer ones that are queued', async () => {
+  const url = await emptyDatabase();
+  await (await openStore(url)).close();
+  // One team and owner, its oldest 27,000 jobs finished.
+  await psql(
+    url,
+    FILL.replaceAll('i % 50', '1')
+      .replaceAll('i % 2,', '1,')
+      .replaceAll('i % 3 = 2', 'i % 100000 > 27000')
+      .replaceAll('90000', '30000')
+      .replace("'mjb_' || i", "'mjb_' || lpad(i::text, 5, '0')"),
+  );
+  await psql(url, 'VACUUM ANALYZE jobs');
+  const earlier = await rowsRead(url);
+  const store = await openStore(url);
+  const query = {
+    who: who({ team: 'tem_1', owner: 'usr_1' }),
+    tool: null,
+    before: null,
+    limit: 20,
+  };
+  assert.equal((await store.list({ ...query, status: 'completed' })).length, 20);
+  await store.close();
   const read = (await rowsRead(url)) - earlier;
   assert.ok(read < 1_000, `${read} rows were read`);
 });

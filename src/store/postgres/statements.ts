@@ -80,17 +80,23 @@ export const WAITING = `SELECT questions, answers FROM jobs
 export const ANSWER_SOME = `UPDATE jobs SET answers = :answers, updated_at = greatest(updated_at, ${NOW})
   WHERE id = :id AND status = 'waiting'`;
 
+/**
+ * Of one shown status, those before an id. Said as a place in the order of the indexes: were it an
+ * equality, the planner might walk the primary key, past all newer jobs of other statuses.
+ */
+const PAGE = `shown >= :shown::text AND (shown, id) < (:shown::text, :before::text)`;
+
 /** By jobs_owner, once per shown status; the caller merges. */
 export const LIST_OWNER = `SELECT * FROM jobs
-  WHERE shown = :shown AND id < :before AND owner_id = :owner AND ${VISIBLE}
+  WHERE ${PAGE} AND owner_id = :owner AND ${VISIBLE}
     AND (:tool::text IS NULL OR tool = :tool::text)
-  ORDER BY id DESC LIMIT :limit`;
+  ORDER BY shown DESC, id DESC LIMIT :limit`;
 
 /** By jobs_team, for callers who may see the whole team. */
 export const LIST_TEAM = `SELECT * FROM jobs
-  WHERE shown = :shown AND id < :before AND ${VISIBLE}
+  WHERE ${PAGE} AND ${VISIBLE}
     AND (:tool::text IS NULL OR tool = :tool::text)
-  ORDER BY id DESC LIMIT :limit`;
+  ORDER BY shown DESC, id DESC LIMIT :limit`;
 
 /** By jobs_open, per team; stops counting at the cap. */
 export const COUNT_OPEN = `SELECT given.team, (SELECT count(*) FROM (

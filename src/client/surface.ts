@@ -2,9 +2,10 @@
  * What a server offers to a caller of long-running tools: `get_job_status` beside the tools, or
  * tasks of MCP. Found out once per connection, from what the server lists.
  */
-import type { CallToolResult, Client } from '@modelcontextprotocol/client';
+import type { CallToolResult, Client, RequestOptions } from '@modelcontextprotocol/client';
 import { JobError } from '../job/errors.ts';
 import { bodyOf, isBody, jobIn, toolError, type Body, type JobState } from './answers.ts';
+import { unlessBroken } from './held.ts';
 import { DECLARING, letTasksThrough, taskIn, TASKS_EXTENSION } from './task-seam.ts';
 import {
   cancelTask,
@@ -24,6 +25,7 @@ export type ToolCaller = Pick<Client, 'callTool'> &
       | 'request'
       | 'readResource'
       | 'transport'
+      | 'onerror'
       | 'getProtocolEra'
       | 'getServerCapabilities'
     >
@@ -132,17 +134,20 @@ export function lookAt(
   const wait = argumentOf(offer, 'get_job_status', 'wait_seconds');
   const most = wait?.['maximum'];
   const seconds = typeof most === 'number' ? Math.min(most, HOLD_SECONDS_MAX) : HOLD_SECONDS_MAX;
+  const call = async (args: object, limits: Limits & RequestOptions): Promise<JobState> => {
+    const params = { name: 'get_job_status', arguments: { job_id: id, ...args } };
+    const answer = await client.callTool(params, limits);
+    if (answer.isError === true) throw toolError('get_job_status', answer);
+    return jobIn(bodyOf(answer)) ?? noState(id);
+  };
+  const told = onProgress === undefined ? {} : { onprogress: onProgress };
   return {
     holdMs: wait === null ? 0 : seconds * 1_000,
     ask: async (limits, holdMs) => {
-      const args = { job_id: id, ...(holdMs > 0 && { wait_seconds: holdMs / 1_000 }) };
-      const options = {
-        ...limits,
-        ...(holdMs > 0 && onProgress !== undefined && { onprogress: onProgress }),
-      };
-      const answer = await client.callTool({ name: 'get_job_status', arguments: args }, options);
-      if (answer.isError === true) throw toolError('get_job_status', answer);
-      return jobIn(bodyOf(answer)) ?? noState(id);
+      const held = async (mine: Limits): Promise<JobState> =>
+        call({ wait_seconds: holdMs / 1_000 }, { ...mine, ...told });
+      const state = holdMs > 0 ? await unlessBroken(client, limits, held) : null;
+      return state ?? call({}, limits);
     },
   };
 }

@@ -11,14 +11,7 @@ import {
   type ServerContext,
 } from '@modelcontextprotocol/server';
 import { listenRequestIn, TaskStreams } from '../mcp/listen.ts';
-import {
-  CallAuth,
-  serverFor,
-  type Call,
-  type McpServerOptions,
-  type Served,
-} from './mcp-server.ts';
-import { ReadyServers } from './ready-servers.ts';
+import { CallAuth, serverFor, type Call, type McpServerOptions } from './mcp-server.ts';
 import { Sessions } from './sessions.ts';
 
 export interface McpAnswersOptions extends McpServerOptions {
@@ -40,7 +33,6 @@ export interface Asked {
 export class McpAnswers {
   readonly #options: McpAnswersOptions;
   readonly #handler: McpHttpHandler;
-  readonly #ready = new ReadyServers((served) => this.#make('modern', served));
   readonly #streams: TaskStreams;
   readonly #sessions: Sessions | null;
 
@@ -48,21 +40,15 @@ export class McpAnswers {
     const { queue, viewing, maxSubscriptions, sessionful } = options;
     this.#options = options;
     this.#handler = createMcpHandler(
-      ({ era, authInfo }) => {
-        const call = CallAuth.callIn(authInfo);
-        // The handshake of a 2025 client leaves its mark on an instance.
-        return era === 'modern' ? this.#ready.take(call) : this.#make(era, call);
-      },
+      ({ era, authInfo }) => this.#make(era, CallAuth.callIn(authInfo)),
       { onerror: (error) => queue.log.debug({ err: error }, 'MCP request not served') },
     );
-    // Clients that are told of a change look at once.
-    this.#handler.bus.subscribe(() => this.#ready.forget());
     this.#streams = new TaskStreams(queue, viewing, maxSubscriptions);
     const make = (call: Call) => this.#make('legacy', call);
     this.#sessions = sessionful ? new Sessions(make, queue.log) : null;
   }
 
-  #make(era: McpRequestContext['era'], served: Served): McpServer {
+  #make(era: McpRequestContext['era'], served: Call): McpServer {
     // Each request is a call of its own, in a session too.
     const callOf = ({ http }: ServerContext) => CallAuth.callIn(http?.authInfo);
     const { notify } = this.#handler;

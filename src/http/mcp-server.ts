@@ -52,13 +52,6 @@ export class CallAuth implements AuthInfo {
   }
 }
 
-/** Whom an instance is made for. */
-export interface Served {
-  readonly who: Identity;
-  /** Of the request that is being served; of the first one where an instance has a whole connection. */
-  readonly requestId: string;
-}
-
 export interface McpServerOptions {
   readonly queue: QueueContext;
   readonly viewing: Viewing;
@@ -81,8 +74,8 @@ const CAPABILITIES = { tools: { listChanged: false }, resources: { listChanged: 
 /** Whom an instance serves. */
 export interface Serving {
   readonly era: McpRequestContext['era'];
-  /** Who it was made for; the application's own tools act for him. */
-  readonly served: Served;
+  /** The call it was made for; the application's own tools act for its caller. */
+  readonly served: Pick<Call, 'who' | 'requestId'>;
   readonly callOf: (context: ServerContext) => Call;
   /** Who sent a call, as it is now. */
   readonly caller: (context: ServerContext) => Promise<Caller> | Caller;
@@ -122,16 +115,7 @@ export function serverFor(
     },
     { era, requiredAbility, abilities },
   );
-  tools?.(mcp, {
-    who: served.who,
-    get requestId() {
-      return served.requestId;
-    },
-    store,
-    publicUrl,
-    settings,
-    log,
-    notify,
-  });
+  const { who, requestId } = served;
+  tools?.(mcp, { who, requestId, store, publicUrl, settings, log, notify });
   return mcp;
 }

@@ -6,15 +6,13 @@ import type { Migrations } from '../store/migrations.ts';
 import type { Store } from '../store/store.ts';
 import type { Identify } from '../team/identify.ts';
 
-/** What the synchronous tools of the application are given with the server that they are put on. */
+/** What a synchronous tool of the application is given, afresh for each request. */
 export interface ToolContext {
-  /** The only caller of this server. */
   readonly who: Who;
   readonly store: Store;
   /** Absolute address of the server, without a trailing slash. */
   readonly publicUrl: string;
   readonly settings: unknown;
-  /** Of the request that is being served: read it from here when it is needed. */
   readonly requestId: string;
   readonly log: Logger;
   /** Tells 2026-07-28 clients that listen of changed tools, prompts and resources. */
@@ -45,10 +43,7 @@ export interface ServeOptions {
   readonly requiredAbility?: string;
   /** What the application's own abilities allow, by their name: listed as a resource. Default none. */
   readonly abilities?: Readonly<Record<string, string>>;
-  /**
-   * Register synchronous tools with plain `mcp.registerTool`. Called for each server instance, which
-   * serves one request, or for a second one request of the same caller after the other.
-   */
+  /** Register synchronous tools with plain `mcp.registerTool`. Called for each request. */
   readonly tools?: (mcp: McpServer, context: ToolContext) => void;
   /** Add plain Hono routes. Called once. */
   readonly routes?: (app: Hono, context: RouteContext) => void;

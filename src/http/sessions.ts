@@ -11,7 +11,7 @@ import {
 import { monotonic } from '../job/clock.ts';
 import { newId } from '../job/ids.ts';
 import type { Logger } from '../job/log.ts';
-import type { Identity } from '../team/identify.ts';
+import { rightsOf } from '../job/who.ts';
 import type { Call } from './mcp-server.ts';
 import { SessionEvents } from './session-events.ts';
 
@@ -48,7 +48,7 @@ export class Sessions {
     const { request, parsedBody, authInfo, call } = given;
     const id = request.headers.get('mcp-session-id');
     const known = id === null ? undefined : this.#sessions.get(id);
-    if (id !== null && known?.holder !== holderOf(call.who)) return notFound(parsedBody);
+    if (id !== null && known?.holder !== rightsOf(call.who)) return notFound(parsedBody);
     if (known) known.usedAt = monotonic();
     const transport = known?.transport ?? (await this.#begin(given));
     return transport.handleRequest(request, {
@@ -70,7 +70,7 @@ export class Sessions {
       eventStore: new SessionEvents(),
       retryInterval: 500,
       onsessioninitialized: (id) => {
-        const holder = holderOf(given.call.who);
+        const holder = rightsOf(given.call.who);
         this.#sessions.set(id, { transport, server, holder, usedAt: monotonic() });
       },
       onsessionclosed: (id) => void this.#sessions.delete(id),
@@ -97,10 +97,6 @@ export class Sessions {
 }
 
 /** Rights that were given or taken begin a new session, so that none goes on with old ones. */
-function holderOf({ team, owner, abilities, scopes }: Identity): string {
-  return JSON.stringify([team, owner, abilities, scopes ?? null]);
-}
-
 function notFound(body: unknown): Response {
   const id = (body as { readonly id?: unknown } | undefined)?.id ?? null;
   const error = {

@@ -19,3 +19,8 @@ export function can(who: Who, ability: string): boolean {
   if (who.abilities.includes(ability)) return true;
   return who.abilities.includes('*') && !NAMED_ONLY.includes(ability);
 }
+
+/** Equal for the same caller with the same rights, whatever else `identify` says of them. */
+export function rightsOf({ team, owner, abilities, scopes }: Who): string {
+  return JSON.stringify([team, owner, abilities, scopes]);
+}

@@ -17,8 +17,8 @@ export function isModern({ mcpReq: { envelope } }: ServerContext): boolean {
   return namesRevision(envelope);
 }
 
-export function namesRevision(meta: object | undefined): boolean {
-  return meta !== undefined && PROTOCOL_VERSION_META_KEY in meta;
+export function namesRevision(meta: unknown): boolean {
+  return typeof meta === 'object' && meta !== null && PROTOCOL_VERSION_META_KEY in meta;
 }
 
 /** The capabilities that a request of 2026-07-28 declares, as they came. */

@@ -2,11 +2,10 @@
  * One open subscription to tasks, whatever carries it: each task as it is at the beginning, then
  * again after every change. What changes while the client does not read is sent once, as it is then.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { SUBSCRIPTION_ID_META_KEY } from '@modelcontextprotocol/server';
 import type { Job } from '../job/job.ts';
 import { isFinal } from '../job/states.ts';
-import type { Who } from '../job/who.ts';
+import { rightsOf, type Who } from '../job/who.ts';
 import type { QueueContext } from '../queue/context.ts';
 import { get } from '../queue/get.ts';
 import { watchOf } from '../queue/watch.ts';
@@ -58,7 +57,7 @@ export class TaskSubscription {
 
   /** Who it is for, asked for afresh while it is open; what he may no longer see is left out. */
   set who(who: Who) {
-    const isSame = isDeepStrictEqual(who, this.#who);
+    const isSame = rightsOf(who) === rightsOf(this.#who);
     this.#who = who;
     if (isSame) return;
     for (const id of this.#sent.keys()) this.#dirty.add(id);

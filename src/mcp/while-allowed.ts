@@ -2,9 +2,8 @@
  * A wait that ends within a second when the one who waits has lost the right to be told: by the
  * revocation of his token, or of an ability. All waits share one timer.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { JobError } from '../job/errors.ts';
-import type { Who } from '../job/who.ts';
+import { rightsOf, type Who } from '../job/who.ts';
 import { noSuchJob } from '../queue/get.ts';
 import type { Caller } from './job-tools.ts';
 
@@ -34,7 +33,7 @@ export async function whileAllowed<T>(
   const { promise: refused, reject } = Promise.withResolvers<never>();
   const check = async (): Promise<void> => {
     const now = await again();
-    if (now !== null && (isDeepStrictEqual(now, who) || (await sees(now)))) return;
+    if (now !== null && (rightsOf(now) === rightsOf(who) || (await sees(now)))) return;
     reject(now === null ? new JobError('AUTHENTICATION_REQUIRED') : noSuchJob());
     lost.abort();
   };

@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as rest } from 'node:timers/promises';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { callJob } from '../../src/client.ts';
+import { monotonic } from '../../src/job/clock.ts';
 import { randomBelow } from '../../src/job/ids.ts';
 import { call } from '../http/fixture.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -117,5 +120,38 @@ test(
     await server.start();
     assert.equal((await Promise.all(waiting)).length, ids.length);
     assert.ok(cutOff > 0, 'nobody was waiting when the server was killed');
+  },
+);
+
+test(
+  'a program that follows the progress of its job asks again at once when the server was killed',
+  { timeout: 60_000 },
+  async (t) => {
+    const server = new Server(t);
+    await server.start();
+    const client = new Client(
+      { name: 'test', version: '1.0.0' },
+      { versionNegotiation: { mode: 'auto' } },
+    );
+    await client.connect(new StreamableHTTPClientTransport(new URL(server.url)));
+    t.after(() => client.close());
+    const errors: Error[] = [];
+    client.onerror = (error) => void errors.push(error);
+    const { promise: running, resolve: run } = Promise.withResolvers<void>();
+    const following = callJob<{ slept: number }>(
+      client,
+      'sleep',
+      { ms: 3_000 },
+      { onProgress: () => {}, onStatus: ({ status }) => status === 'running' && run() },
+    );
+    await running;
+    await rest(1_500);
+    await server.kill();
+    const killedAt = monotonic();
+    await server.start();
+    await following;
+    // The call itself has 35 seconds, and nothing would end it before.
+    assert.ok(monotonic() - killedAt < 25_000, `${monotonic() - killedAt} ms`);
+    assert.ok(errors.length > 0, 'the client told nobody');
   },
 );

@@ -193,3 +193,21 @@ test('what the SDK sends of its own goes through, beside the tasks', async (t) =
   await modern(url, 'tasks/cancel', { taskId });
   await until('the end is told', () => frames.some((f) => f.params?.status === 'cancelled'));
 });
+
+test('a subscription with a malformed envelope is refused by the SDK in its own words', async (t) => {
+  const { url } = await aTaskServer(t);
+  for (const _meta of [null, 'x', 5, true]) {
+    const params = { _meta, notifications: { taskIds: ['a'] } };
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        authorization: 'Bearer anna/anna/*',
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'subscriptions/listen', params }),
+    });
+    const { error } = (await response.json()) as { error: { code: number } };
+    assert.deepEqual([response.status, error.code], [400, -32600], JSON.stringify(_meta));
+  }
+});

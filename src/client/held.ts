@@ -36,10 +36,10 @@ function listenersOf(client: Reporter): Set<() => void> {
   const hearing = new Set<() => void>();
   listeners.set(client, hearing);
   const before = client.onerror;
-  const onerror = (error: Error): void => {
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- a client has only this
+  client.onerror = (error) => {
     before?.call(client, error);
     for (const hear of hearing) hear();
   };
-  Object.assign(client, { onerror });
   return hearing;
 }

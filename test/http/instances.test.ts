@@ -83,11 +83,11 @@ test('what a request says after its client has left reaches no other one', async
     });
   });
   const leaving = new AbortController();
-  const ask = (name: string) => message2026('tools/call', { name, arguments: {} });
-  const left = fetch(url, { ...ask('slow'), signal: leaving.signal }).catch(() => null);
+  const callOf = (name: string) => message2026('tools/call', { name, arguments: {} });
+  const left = fetch(url, { ...callOf('slow'), signal: leaving.signal }).catch(() => null);
   await rpc2026(url, 'tools/list', {});
   leaving.abort();
   await left;
-  const answer = await (await fetch(url, ask('next'))).text();
+  const answer = await (await fetch(url, callOf('next'))).text();
   assert.ok(!answer.includes('notifications/message'), answer);
 });

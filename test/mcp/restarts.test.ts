@@ -136,6 +136,7 @@ test(
     await client.connect(new StreamableHTTPClientTransport(new URL(server.url)));
     t.after(() => client.close());
     const errors: Error[] = [];
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- a client has only this
     client.onerror = (error) => void errors.push(error);
     const { promise: running, resolve: run } = Promise.withResolvers<void>();
     const following = callJob<{ slept: number }>(

@@ -7,7 +7,7 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { EngineName } from './engine.ts';
 import type { Bench, Finding, NotRun } from './finding.ts';
 import { isPassed } from './finding.ts';
@@ -47,25 +47,34 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 /** Those that know both engines; the others are about the embedded one, or about no store at all. */
 const ON_POSTGRES = ['store', 'drain', 'pickup', 'growth', 'wait', 'processes', 'takeover'];
 
-const { values: given, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    json: { type: 'boolean', default: false },
-    quick: { type: 'boolean', default: false },
-    pairs: { type: 'string' },
-    engine: { type: 'string', default: 'sqlite' },
-  },
-});
+const wholeNumber = (text: string): number => {
+  if (/^[1-9]\d*$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number from 1.');
+};
 
-const engine: EngineName = given.engine === 'postgres' ? 'postgres' : 'sqlite';
+const command = new Command('npm run bench --')
+  .description('what the product costs, beside the least that could do the same')
+  .argument('[name...]', 'some benches; default all of the engine')
+  .addOption(
+    new Option('--engine <engine>').choices(['sqlite', 'postgres'] as const).default('sqlite'),
+  )
+  .option('--quick', 'a look; the figures mean little', false)
+  .option('--pairs <n>', 'pairs of A and B for each ratio; default 9, quick 3', wholeNumber)
+  .option('--json', 'findings as JSON', false)
+  .addHelpText(
+    'after',
+    `\nBenches: ${Object.keys(BENCHES).join(', ')}.\nOn PostgreSQL: ${ON_POSTGRES.join(', ')}.`,
+  )
+  .parse();
+const given = command.opts<{ engine: EngineName; quick: boolean; pairs?: number; json: boolean }>();
+const { engine, pairs = given.quick ? 3 : 9 } = given;
 const known = engine === 'postgres' ? ON_POSTGRES : Object.keys(BENCHES);
-const names = positionals.length > 0 ? positionals : known;
-const pairs = given.pairs === undefined ? (given.quick ? 3 : 9) : Number(given.pairs);
+const names = command.args.length > 0 ? command.args : known;
 const unknown = names.filter((name) => !known.includes(name));
-if (unknown.length > 0 || given.engine !== engine || !Number.isInteger(pairs) || pairs < 1) {
-  console.error(`Usage: npm run bench -- [name…] [--engine sqlite|postgres] [--json] [--pairs N] [--quick]
-Names: ${known.join(', ')}. Pairs: 1 or more, 9 by default.`);
-  process.exit(2);
+if (unknown.length > 0) {
+  command.error(
+    `There is no bench ${unknown.join(', ')} on ${engine}; there are ${known.join(', ')}.`,
+  );
 }
 
 const machine = {

@@ -18,7 +18,7 @@ import { mkdtempSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { FAULTS } from '../test/faults/catalogue.ts';
 import { withEnding, type Fault, type Outcome } from '../test/faults/fault.ts';
 import { ENGINES, stopServer, type Engine } from '../test/faults/place.ts';
@@ -33,21 +33,41 @@ const LIMIT_MINUTES = 60;
 /** A fault that takes longer hangs. */
 const FAULT_MS = 15 * 60_000;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    engine: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-    /** Of the named faults only what is left. */
-    rest: { type: 'boolean', default: false },
-    seed: { type: 'string' },
-    count: { type: 'string' },
-    minutes: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    /** One fault, in this process; its outcome is the last line. */
-    inside: { type: 'boolean', default: false },
-  },
-});
+const wholeNumber = (given: string): number => {
+  if (/^\d+$/.test(given)) return Number(given);
+  throw new InvalidArgumentError('It must be a whole number.');
+};
+
+const command = new Command('npm run faults --')
+  .description('does to the product what could happen to it, and looks whether a promise broke')
+  .argument('[what...]', 'faults such as F9; or report [file...], or teeth [name...]')
+  .addOption(new Option('--engine <engine>', 'only on this store').choices(ENGINES))
+  .option('--quick', 'the short counts of `npm test`', false)
+  .option('--rest', 'of the named faults only what is left', false)
+  .option('--seed <n>', 'where seeds begin; what is repeated is not kept', wholeNumber)
+  .option('--count <n>', 'how often, in place of the full count', wholeNumber)
+  .option('--minutes <n>', 'end after so many; default 60', wholeNumber)
+  .option('--json', 'results as lines of JSON', false)
+  .addOption(new Option('--inside', 'one fault, in this process').hideHelp())
+  .addHelpText(
+    'after',
+    `
+Faults: ${[...FAULTS.keys()].join(', ')}.
+Results are kept in build/faults.json; report writes them to docs/reliability.md. The exit code is 1
+when something was found.`,
+  )
+  .parse();
+const values = command.opts<{
+  engine?: Engine;
+  quick: boolean;
+  rest: boolean;
+  seed?: number;
+  count?: number;
+  minutes?: number;
+  json: boolean;
+  inside?: boolean;
+}>();
+const positionals = command.args;
 
 const say = (text: string): void => void writeSync(1, `${text}\n`);
 
@@ -66,15 +86,14 @@ const isNamed = positionals.length > 0;
 
 function kinds(): Kind[] {
   const unknown = positionals.filter((name) => !FAULTS.has(name));
-  if (unknown.length > 0)
-    throw new Error(
+  if (unknown.length > 0) {
+    command.error(
       `There is no fault ${unknown.join(', ')}; there are ${[...FAULTS.keys()].join(', ')}.`,
     );
+  }
   const engines = ENGINES.filter(
     (engine) => values.engine === undefined || engine === values.engine,
   );
-  if (engines.length === 0)
-    throw new Error(`--engine is ${values.engine}; it must be sqlite or postgres.`);
   return [...FAULTS]
     .filter(([name]) => !isNamed || positionals.includes(name))
     .flatMap(([name, fault]) =>
@@ -96,13 +115,13 @@ class Rest {
     this.#kind = kind;
     const { full, quick } = kind.fault;
     const done = before ? countOf(before) : 0;
-    const wanted = numberOf('count') ?? (values.quick ? quick : full);
+    const wanted = values.count ?? (values.quick ? quick : full);
     const isMore = isNamed && !values.rest && done >= wanted;
     const isFresh = ['seed', 'count'].some((name) => name in values) || values.quick || isMore;
     this.#done = isFresh ? 0 : done;
     this.#end = wanted;
     const random = Math.floor(Math.random() * 1e9);
-    this.#seed = numberOf('seed') ?? (isFresh ? random : (before?.pieces[0]?.seed ?? random));
+    this.#seed = values.seed ?? (isFresh ? random : (before?.pieces[0]?.seed ?? random));
     if (before && done > 0) this.#msEach = before.ms / done;
   }
 
@@ -118,13 +137,6 @@ class Rest {
     this.#done += count;
     this.#msEach = ms / count;
   }
-}
-
-function numberOf(name: 'seed' | 'count' | 'minutes'): number | undefined {
-  const given = values[name];
-  if (given === undefined) return undefined;
-  if (!/^\d+$/.test(given)) throw new Error(`--${name} is ${given}; it must be a whole number.`);
-  return Number(given);
 }
 
 /** In a process of its own, whose files vanish with it. */
@@ -173,7 +185,7 @@ async function outcomeOf({ name, engine, seed, count }: Task): Promise<Outcome> 
 /** The one task that this process was started for. */
 async function inside(): Promise<void> {
   const [kind] = kinds();
-  const [seed, count] = [numberOf('seed'), numberOf('count')];
+  const [seed, count] = [values.seed, values.count];
   if (!kind || seed === undefined || !count) throw new Error('There is nothing to do.');
   try {
     const { engine, fault } = kind;
@@ -201,8 +213,7 @@ function tell(result: Result): void {
 async function runAll(): Promise<void> {
   const source = sourceDigest();
   const startedAt = performance.now();
-  const leftMs = () =>
-    (numberOf('minutes') ?? LIMIT_MINUTES) * 60_000 - performance.now() + startedAt;
+  const leftMs = () => (values.minutes ?? LIMIT_MINUTES) * 60_000 - performance.now() + startedAt;
   const before = read().filter((one) => one.source === source);
   const doneOf = ({ name, engine }: Kind): Result | undefined =>
     before.find((one) => one.fault === name && one.engine === engine);

@@ -4,14 +4,18 @@
  * and a half minutes; `--quick` runs those of 2 s alone. `--json` prints one object. Exits with 1
  * when a bar is missed.
  */
-import { parseArgs, styleText } from 'node:util';
+import { styleText } from 'node:util';
+import { Command } from 'commander';
 import { pursue, type Goal, type Run, type Surface } from './turns-agent.ts';
 import { host2025, host2026 } from './turns-hosts.ts';
 import { turnsServer } from './turns-server.ts';
 
-const { values } = parseArgs({
-  options: { quick: { type: 'boolean' }, json: { type: 'boolean' } },
-});
+const values = new Command('npm run turns --')
+  .description('counts the calls and bytes that a job costs an agent, on every surface')
+  .option('--quick', 'only the shortest job', false)
+  .option('--json', 'results as JSON', false)
+  .parse()
+  .opts<{ quick: boolean; json: boolean }>();
 
 /** Most calls that an agent with hints may need, by the seconds that the job takes. */
 const CALLS_MAX: Readonly<Record<number, number>> = { 2: 2, 45: 3, 300: 14 };
@@ -25,9 +29,8 @@ interface Row extends Run {
   readonly missed: string | null;
 }
 
-const rows = await measure(values.quick === true ? [2] : [2, 45, 300]);
-if (values.json === true)
-  console.log(JSON.stringify({ bars: { CALLS_MAX, BULK_BYTES_MAX }, rows }));
+const rows = await measure(values.quick ? [2] : [2, 45, 300]);
+if (values.json) console.log(JSON.stringify({ bars: { CALLS_MAX, BULK_BYTES_MAX }, rows }));
 else printTable(rows);
 if (rows.some(({ missed }) => missed !== null)) process.exitCode = 1;
 

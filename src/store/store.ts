@@ -152,7 +152,7 @@ export interface Store extends WorkStore {
   get(id: string, who: Who): Promise<Job | null>;
   /** The whole input or result as JSON text, wherever it is kept; null when there is none to see. */
   payload(id: string, who: Who, kind: PayloadKind): Promise<string | null>;
-  /** Place in the queue of a job that the caller has got, from 1; exact to 100, null beyond or when not queued. */
+  /** Place in the queue of a job that the caller has got, from 1; exact to 100, null beyond, when not queued, and while a limit holds it. */
   position(id: string): Promise<number | null>;
   /** Visible jobs, newest first. */
   list(query: ListQuery): Promise<Job[]>;

@@ -6,8 +6,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { cli } from '../../scripts/cli-process.ts';
 import { now } from '../../src/job/clock.ts';
+import { cancel, complete } from '../../src/job/transitions.ts';
 import { openStore } from '../../src/sqlite.ts';
-import { aJob } from '../support/a-job.ts';
+import { aJob, claim, ownerOf } from '../support/a-job.ts';
 import { tempFolder } from '../support/temp.ts';
 import { aServer, aToken, dataOf, JOBS } from './a-server.ts';
 
@@ -61,6 +62,25 @@ test('files that others can read, jobs that nobody runs and a clock that was set
     ['database error', 'key file error', 'clock warning', 'workers error', 'stuck jobs error'],
   );
   assert.equal(statSync(db).mode & 0o777, 0o644);
+});
+
+test('jobs that limits hold are counted, and those that nothing lets go are told apart', async (t) => {
+  const db = join(tempFolder(t), 'jobs.db');
+  const store = await openStore(db);
+  const ids = Array.from({ length: 4 }, () => aJob()).map((job) => store.insert(job, 0));
+  const [, second] = await Promise.all(ids);
+  const limits = { perTeam: 1, tools: new Map() };
+  const [running] = (await claim(store, { limits })).jobs;
+  assert.ok(running && second);
+  const held = async () => (await examine(db)).findings.find(({ check }) => check === 'held jobs');
+  const message = '3 jobs are held by limits on running jobs.';
+  assert.deepEqual(await held(), { check: 'held jobs', level: 'ok', message });
+  await store.apply(running.id, complete(running, '{}', []));
+  await store.applyAs(second.id, ownerOf(second), cancel('req_2'));
+  await store.close();
+  const stranded = await held();
+  assert.equal(stranded?.level, 'warning');
+  assert.match(stranded.message, /^2 jobs are held .* held jobs of "print" nothing runs/);
 });
 
 test('a file that is damaged, newer, missing or none of ours is told apart', async (t) => {

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cli } from '../../scripts/cli-process.ts';
 import { startPostgres } from '../../scripts/postgres/server.ts';
+import { cancel, complete } from '../../src/job/transitions.ts';
 import { openStore } from '../../src/postgres.ts';
 import { dataOf } from '../cli/a-server.ts';
 import { standbyOf } from '../faults/cluster.ts';
 import { faketimeLibrary, noFaketime } from '../faults/tools.ts';
-import { aJob, claim } from '../support/a-job.ts';
+import { aJob, claim, ownerOf } from '../support/a-job.ts';
 import { emptyDatabase, psql } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 
@@ -78,6 +79,25 @@ test('jobs that nobody runs and connections that run out are found', async (t) =
     'stuck jobs error',
   ]);
   assert.match(wrong[3]?.message ?? '', /1 jobs of "lost" are queued, the oldest for 1 h/);
+});
+
+test('jobs that limits hold are counted, and those that nothing lets go are told apart', async () => {
+  const url = await emptyDatabase();
+  const store = await openStore(url);
+  const ids = Array.from({ length: 4 }, () => aJob()).map((job) => store.insert(job, 0));
+  const [, second] = await Promise.all(ids);
+  const limits = { perTeam: 1, tools: new Map() };
+  const [running] = (await claim(store, { limits })).jobs;
+  assert.ok(running && second);
+  const held = async () => (await examine(url)).findings.find(({ check }) => check === 'held jobs');
+  const message = '3 jobs are held by limits on running jobs.';
+  assert.deepEqual(await held(), { check: 'held jobs', level: 'ok', message });
+  await store.apply(running.id, complete(running, '{}', []));
+  await store.applyAs(second.id, ownerOf(second), cancel('req_2'));
+  await store.close();
+  const stranded = await held();
+  assert.equal(stranded?.level, 'warning');
+  assert.match(stranded.message, /^2 jobs are held .* held jobs of "print" nothing runs/);
 });
 
 test('a standby that commits do not wait for is shown, as is one that they wait for in vain', async (t) => {

@@ -108,7 +108,7 @@ const HOT: readonly (readonly [keyof typeof statements, Given, readonly string[]
     HELD,
   ],
   ['FIRST_DUE', { tools: ['t1', 't2'] }, ['jobs_due']],
-  ['STRANDED', {}, ['jobs_held', 'jobs_open', 'jobs_running']],
+  ['HELD_LANES', {}, ['jobs_held', 'jobs_open', 'jobs_running']],
   ['PURGE', { retentionMs: 1e12 }, ['jobs_final', 'jobs_pkey']],
 ];
 
@@ -199,6 +199,30 @@ test('a claim reads what it takes, also of a queue that the planner has not hear
   await other.close();
   const read = (await rowsRead(url)) - earlier;
   assert.ok(read < 1_000, `${read} rows were read`);
+});
+
+test('a sweep reads a few rows of each team with held jobs, also when the planner has not heard of them', async () => {
+  const url = await emptyDatabase();
+  await (await openStore(url)).close();
+  await psql(url, 'ALTER TABLE jobs SET (autovacuum_enabled = off)');
+  // A team without limits has 30,000 due jobs; of 300 teams with 100 jobs each one runs.
+  await psql(
+    url,
+    `INSERT INTO jobs (id, tool, team_id, owner_id, status, input, request_id, attempts_max,
+        timeout_ms, turn, due_at, due_since, created_at, updated_at, lease, lease_until, limited)
+      SELECT 'mjb_' || i, 'print', CASE WHEN i > 30000 THEN 'tem_free' ELSE 'tem_' || i % 300 END,
+        'usr_1', CASE WHEN i <= 300 THEN 'running' ELSE 'queued' END, '{}', 'r', 3,
+        1000, i % 30000, CASE WHEN i BETWEEN 301 AND 30000 THEN 9007199254740991 END,
+        9007199254740991, i, i, CASE WHEN i <= 300 THEN 'l' END,
+        CASE WHEN i <= 300 THEN 9007199254740991 END, CASE WHEN i <= 300 THEN 1 ELSE 0 END
+      FROM generate_series(1, 60000) AS i`,
+  );
+  const earlier = await rowsRead(url);
+  const store = await openStore(url);
+  await store.sweep({ retentionMs: 1e12, toolMissingMs: 1e12 });
+  await store.close();
+  const read = (await rowsRead(url)) - earlier;
+  assert.ok(read < 10_000, `${read} rows were read`);
 });
 
 test('a list of finished jobs does not read the newer ones that are queued', async () => {

@@ -63,7 +63,7 @@ const HOT: Partial<Record<keyof typeof jobs | keyof typeof limits, readonly RegE
   ],
   RELEASE_LANE: [/^SEARCH jobs USING COVERING INDEX jobs_held \(team_id=\? AND tool=\?\)/],
   FIRST_DUE: [/^SEARCH jobs USING INDEX jobs_due \(tool=\?\)/],
-  STRANDED: [
+  HELD_LANES: [
     /^SEARCH jobs USING COVERING INDEX jobs_held \(team_id=\? AND tool>\?\)/,
     /^SEARCH jobs USING COVERING INDEX jobs_held \(team_id>\?\)/,
   ],

@@ -11,6 +11,10 @@ const CLOCK_MS = 60_000;
 export interface Queue {
   readonly open: number;
   readonly queued: readonly { readonly tool: string; readonly jobs: number; readonly ms: number }[];
+  /** Jobs that are held by limits on running jobs. */
+  readonly held: number;
+  /** Tools with held jobs of a team of which no limited run goes on. */
+  readonly stranded: readonly string[];
   readonly overdue: readonly string[];
   /** Tools of each living worker. */
   readonly workers: readonly (readonly string[])[];
@@ -20,7 +24,13 @@ export interface Queue {
 }
 
 export function checkQueue(queue: Queue): Finding[] {
-  return [...checkNewest(queue), checkWorkers(queue), ...checkStuck(queue), checkPurge(queue)];
+  return [
+    ...checkNewest(queue),
+    checkWorkers(queue),
+    ...checkStuck(queue),
+    ...checkHeld(queue),
+    checkPurge(queue),
+  ];
 }
 
 function checkNewest({ aheadMs }: Queue): Finding[] {
@@ -58,6 +68,15 @@ function checkStuck({ queued, overdue, workers }: Queue): Finding[] {
     );
   }
   return findings.length > 0 ? findings : [ok('stuck jobs', 'No job is stuck.')];
+}
+
+function checkHeld({ held, stranded: [tool] }: Queue): Finding[] {
+  if (held === 0) return [];
+  const message = `${held} jobs are held by limits on running jobs.`;
+  if (tool === undefined) return [ok('held jobs', message)];
+  const why = `Of a team with held jobs of "${tool}" nothing runs whose end would let them go.`;
+  const fix = 'Start the server: its sweep lets them go.';
+  return [warning('held jobs', `${message} ${why}`, fix)];
 }
 
 function checkPurge({ purgedSoon }: Queue): Finding {

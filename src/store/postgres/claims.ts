@@ -94,6 +94,7 @@ export class Claims {
   }
 
   async #round(request: ClaimRequest, jobs: Job[]): Promise<Round> {
+    this.#options.tell(await this.#options.limits.letGoFree(request.tools));
     return this.#takeAll(request, (look) => this.#shares(request, look), jobs);
   }
 
@@ -117,6 +118,8 @@ export class Claims {
     { limits, round, jobs }: { limits: RunningLimits; round: number; jobs: Job[] },
   ): Promise<boolean> {
     const { database, limits: running } = this.#options;
+    const unlimited = request.tools.filter((tool) => !isLimited(limits, tool));
+    this.#options.tell(await running.letGoFree(unlimited));
     const tools = await running.openTools(request.tools, limits);
     const look: Look = async (params) => database.query(sql.DUE, params);
     const shares = [...(await this.#shares({ ...request, tools }, look))];
@@ -203,7 +206,8 @@ export class Claims {
       isShort ||= again.length < left.length;
     }
     const isFull = jobs.length >= request.limit;
-    const resting = isFull ? null : tx.post(sql.NEXT_DUE, { tools: request.tools });
+    const resting =
+      isFull || request.limits ? null : tx.post(sql.NEXT_DUE, { tools: request.tools });
     return { jobs, isShort, exhausted, resting };
   }
 

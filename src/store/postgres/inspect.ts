@@ -2,6 +2,7 @@
 import type { Client } from 'pg';
 import { monotonic, now } from '../../job/clock.ts';
 import { isDead } from '../process-identity.ts';
+import { HELD, HELD_LANES } from './limit-statements.ts';
 import { withConnection } from './open.ts';
 
 /** A worker that has said nothing for longer is not counted as alive. */
@@ -35,6 +36,9 @@ const OPEN = `SELECT count(*)::int AS jobs FROM jobs WHERE completed_at IS NULL`
 /** By jobs_due. */
 const QUEUED = `SELECT tool, count(*)::int AS jobs, (${CLOCK} - min(due_since))::float8 AS ms
   FROM jobs WHERE status = 'queued' AND due_at IS NULL GROUP BY tool`;
+/** By jobs_held. */
+const HELD_JOBS = `SELECT count(*)::int AS jobs FROM jobs WHERE ${HELD}`;
+const STRANDED = `SELECT DISTINCT tool FROM (${HELD_LANES}) AS lanes WHERE running = 0 AND due = 0`;
 /** By jobs_running. */
 const OVERDUE = `SELECT id FROM jobs
   WHERE status = 'running' AND lease_until < ${CLOCK} - $1::bigint LIMIT 100`;
@@ -75,6 +79,10 @@ export interface QueueFacts {
   readonly open: number;
   /** Tools with jobs that are due, with how long the oldest one waits, in milliseconds. */
   readonly queued: readonly { readonly tool: string; readonly jobs: number; readonly ms: number }[];
+  /** Jobs that are held by limits on running jobs. */
+  readonly held: number;
+  /** Tools with held jobs of a team of which no limited run goes on. */
+  readonly stranded: readonly string[];
   /** Ids of running jobs whose lease is over for longer than `overdueMs`; at most 100. */
   readonly overdue: readonly string[];
   /** Tools of each living worker. */
@@ -115,6 +123,8 @@ export function inspectQueue(url: string, options: InspectOptions): Promise<Queu
   return withConnection(url, async (client) => ({
     open: await numberOf(client, OPEN),
     queued: (await client.query<QueueFacts['queued'][number]>(QUEUED)).rows,
+    held: await numberOf(client, HELD_JOBS),
+    stranded: (await client.query<{ tool: string }>(STRANDED)).rows.map(({ tool }) => tool),
     overdue: (await client.query<{ id: string }>(OVERDUE, [overdueMs])).rows.map(({ id }) => id),
     workers: (await client.query<{ process: string; tools: string }>(WORKERS)).rows
       .filter(({ process }) => !isDead(process))

@@ -1,14 +1,16 @@
 /**
  * The SQL of running limits. A job that may not run yet is held: it rests for ever (the largest
- * `due_at` that a number can be) and has no delivery, until the end of another run of its team lets
- * it go. Its row is not overdue either, so nothing looks at it again and again.
+ * `due_at` that a number can be) and has no delivery, until somebody lets it go. That is the end of
+ * another run of its team, a claim that finds more room than it has use for or knows no limit of the
+ * tool, or the sweep. Its row is not overdue either, so nothing looks at it again and again.
  *
- * Whoever counts and whoever lets go hold the team's lock until their transaction ends; no row is
- * waited for under it.
+ * Whoever counts and whoever lets go hold the team's lock until their transaction ends. Jobs that
+ * somebody else has in hand are passed over under it; only for a delivery that somebody else is
+ * making as well (the sweep makes lost ones again) it may have to wait.
  */
 
 const HELD_UNTIL = '9007199254740991';
-const HELD = `status = 'queued' AND due_at = ${HELD_UNTIL}`;
+export const HELD = `status = 'queued' AND due_at = ${HELD_UNTIL}`;
 const NOW = `floor(extract(epoch FROM now()) * 1000)::bigint`;
 
 /** Counted as a list, so that the rows are found by the primary key whatever the planner expects. */
@@ -74,18 +76,22 @@ export const FIRST_DUE = `SELECT due.id FROM unnest(:tools::text[]) AS given (to
     ORDER BY turn, id LIMIT 1) AS due`;
 
 /**
- * Teams and tools with held jobs that no end of a run will let go, one step in jobs_held each:
- * limits that are no more, or a worker that knew of none.
+ * Teams and tools with held jobs, one step in jobs_held each: whether a limited run of the team goes
+ * on, whose end will let more of them go, and whether one that was let go waits to be claimed. To be
+ * asked within a transaction of ours, which walks indexes; and so written that neither jobs_due nor
+ * a list of all running jobs serves for a question about one team.
  */
-export const STRANDED = `WITH RECURSIVE lanes AS (
-    (SELECT team_id, tool FROM jobs WHERE ${HELD} ORDER BY team_id, tool LIMIT 1)
+export const HELD_LANES = `WITH RECURSIVE lanes AS (
+    (SELECT team_id, tool, turn FROM jobs WHERE ${HELD} ORDER BY team_id, tool, turn, id LIMIT 1)
     UNION ALL
-    SELECT next.team_id, next.tool FROM lanes CROSS JOIN LATERAL (
-      SELECT team_id, tool FROM jobs WHERE ${HELD}
+    SELECT next.team_id, next.tool, next.turn FROM lanes CROSS JOIN LATERAL (
+      SELECT team_id, tool, turn FROM jobs WHERE ${HELD}
         AND (jobs.team_id, jobs.tool) > (lanes.team_id, lanes.tool)
-      ORDER BY team_id, tool LIMIT 1) AS next)
-  SELECT team_id, tool FROM lanes
-  WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE team_id = lanes.team_id AND status = 'running'
-      AND completed_at IS NULL AND limited = 1)
-    AND NOT EXISTS (SELECT 1 FROM jobs WHERE team_id = lanes.team_id AND status = 'queued'
-      AND tool = lanes.tool AND completed_at IS NULL AND due_at IS NULL)`;
+      ORDER BY team_id, tool, turn, id LIMIT 1) AS next)
+  SELECT team_id, tool,
+    coalesce((SELECT 1 FROM jobs WHERE team_id = lanes.team_id AND status = 'running'
+      AND completed_at IS NULL AND limited = 1 LIMIT 1), 0) AS running,
+    coalesce((SELECT 1 FROM jobs WHERE team_id = lanes.team_id AND status = 'queued'
+      AND tool = lanes.tool AND completed_at IS NULL AND turn <= lanes.turn
+      AND coalesce(due_at, 0) = 0 LIMIT 1), 0) AS due
+  FROM lanes`;

@@ -1,8 +1,9 @@
 /**
  * Running limits on PostgreSQL. Of the jobs that were delivered those with a free slot are claimed;
  * the others are held without a delivery, and the end of a run delivers the next one again in its
- * own transaction.
+ * own transaction. Where limits have changed, claims and the sweep deliver them.
  */
+import { monotonic } from '../../job/clock.ts';
 import type { ChangeNotice, RunningLimits } from '../store.ts';
 import type { Row } from '../job-row.ts';
 import type { Database } from './database.ts';
@@ -11,8 +12,10 @@ import type { Deliveries, Hint } from './deliveries.ts';
 import * as sql from './limit-statements.ts';
 import { dueOf, rowsParam } from './rows.ts';
 
-/** One pass lets go at most so many stranded jobs. */
-const STRANDED_MAX = 1_000;
+/** Jobs that are let go at once, about. */
+const LET_GO_MAX = 1_000;
+/** How often somebody looks whether there is room that nobody has told of. */
+const LOOK_MS = 10_000;
 
 export interface LimitsOptions {
   readonly database: Database;
@@ -37,6 +40,9 @@ export interface AdmitRequest {
 
 export class Limits {
   readonly #options: LimitsOptions;
+  #looksAt = 0;
+  /** When a claim next looks for held jobs of a tool that it knows no limit of. */
+  readonly #freesAt = new Map<string, number>();
 
   constructor(options: LimitsOptions) {
     this.#options = options;
@@ -107,7 +113,10 @@ export class Limits {
     );
   }
 
-  /** Deliver what is held although there is room: a limit was raised, say. */
+  /**
+   * Deliver what is held although there is room: a limit was raised, say, and one of the jobs has
+   * been let go to find out.
+   */
   async fill(tx: Transaction, tool: string, { room }: Admitted): Promise<ChangeNotice[]> {
     const given = [...room].flatMap(([team, most]) => (most > 0 ? [{ team, most }] : []));
     if (given.length === 0) return [];
@@ -133,21 +142,53 @@ export class Limits {
     return [...woken, ...first.map(toNotice)];
   }
 
-  /** Deliver what nothing else will let go. */
+  /**
+   * For the sweep: deliver what no end of a run will let go. Now and then also one job of whatever
+   * is held, so that a claim decides by the limits of now.
+   */
   async letGoStranded(): Promise<number> {
+    const isLook = monotonic() >= this.#looksAt;
+    if (isLook) this.#looksAt = monotonic() + LOOK_MS;
+    const lanes = (await this.#heldLanes()).filter((lane) => lane['due'] === 0);
+    const stranded = lanes.filter((lane) => lane['running'] === 0);
+    const full = lanes.filter((lane) => isLook && lane['running'] === 1);
+    const delivered = await this.#letGoLanes(stranded, LET_GO_MAX);
+    return delivered.length + (await this.#letGoLanes(full, full.length)).length;
+  }
+
+  /** For a claim that knows no limit of these tools: now and then deliver what is held of them. */
+  async letGoFree(tools: readonly string[]): Promise<ChangeNotice[]> {
+    const at = monotonic();
+    const asked = tools.filter((tool) => at >= (this.#freesAt.get(tool) ?? 0));
+    if (asked.length === 0) return [];
+    for (const tool of asked) this.#freesAt.set(tool, at + LOOK_MS);
+    const lanes = (await this.#heldLanes()).filter((lane) =>
+      asked.includes(lane['tool'] as string),
+    );
+    return this.#letGoLanes(lanes, LET_GO_MAX);
+  }
+
+  #heldLanes(): Promise<Row[]> {
+    return this.#options.database.transaction(async (tx) => (await tx.read(sql.HELD_LANES)).rows);
+  }
+
+  /** At least one job of each lane, and about `max` in all. */
+  async #letGoLanes(lanes: readonly Row[], max: number): Promise<ChangeNotice[]> {
     const { database, deliveries } = this.#options;
-    let left = STRANDED_MAX;
-    for (const { team_id: team, tool } of await database.query(sql.STRANDED)) {
-      if (left <= 0) break;
-      await deliveries.prepare([tool as string]);
-      left -= await database.transaction(async (tx) => {
-        await tx.run(sql.LOCK_TEAMS, { teams: [team as string] });
-        const given = rowsParam([{ team, most: left }]);
-        const { rows } = await tx.run(sql.RELEASE_LANES, { tool: tool as string, rows: given });
-        return (await this.#deliver(tx, rows)).length;
+    const most = Math.max(1, Math.floor(max / lanes.length));
+    const notices: ChangeNotice[] = [];
+    for (const [tool, found] of Map.groupBy(lanes, (lane) => lane['tool'] as string)) {
+      const teams = found.map((lane) => lane['team_id'] as string);
+      await deliveries.prepare([tool]);
+      const woken = await database.transaction(async (tx) => {
+        await tx.run(sql.LOCK_TEAMS, { teams });
+        const given = rowsParam(teams.map((team) => ({ team, most })));
+        const { rows } = await tx.run(sql.RELEASE_LANES, { tool, rows: given });
+        return this.#deliver(tx, rows);
       });
+      notices.push(...woken);
     }
-    return STRANDED_MAX - left;
+    return notices;
   }
 
   async #deliver(tx: Transaction, rows: readonly Row[]): Promise<ChangeNotice[]> {

@@ -6,6 +6,7 @@ import { bootId, monotonic, now } from '../../job/clock.ts';
 import { isDead } from '../process-identity.ts';
 import type { FoundVersion } from '../migrations.ts';
 import { openReader } from './connection.ts';
+import { HELD, HELD_LANES } from './limit-statements.ts';
 import { versionsOf } from './migrate.ts';
 
 /** A worker that has said nothing for longer is not counted as alive. */
@@ -16,6 +17,8 @@ const SETTINGS = `SELECT sqlite_version() AS sqlite,
 const OPEN = `SELECT count(*) AS jobs FROM jobs WHERE completed_at IS NULL`;
 const QUEUED = `SELECT tool, count(*) AS jobs, min(created_at) AS oldest FROM jobs
   WHERE status = 'queued' AND due_at IS NULL GROUP BY tool`;
+const HELD_JOBS = `SELECT count(*) AS jobs FROM jobs INDEXED BY jobs_held WHERE ${HELD}`;
+const STRANDED = `SELECT DISTINCT tool FROM (${HELD_LANES}) WHERE running = 0 AND due = 0`;
 const OVERDUE = `SELECT id FROM jobs INDEXED BY jobs_running
   WHERE status = 'running' AND (lease_boot <> :boot OR lease_until < :before) LIMIT 100`;
 const WORKERS = `SELECT process, tools FROM workers WHERE beat_boot = :boot AND beat_at > :since`;
@@ -33,6 +36,10 @@ export interface Inspection {
   readonly open: number;
   /** Tools with jobs that are due, with how long the oldest one waits, in milliseconds. */
   readonly queued: readonly { readonly tool: string; readonly jobs: number; readonly ms: number }[];
+  /** Jobs that are held by limits on running jobs. */
+  readonly held: number;
+  /** Tools with held jobs of a team of which no limited run goes on. */
+  readonly stranded: readonly string[];
   /** Ids of running jobs whose lease is over for longer than `overdueMs`; at most 100. */
   readonly overdue: readonly string[];
   /** Tools of each living worker. */
@@ -84,6 +91,8 @@ export function inspect(path: string, options: InspectOptions): Inspection {
         jobs: Number(row['jobs']),
         ms: Math.max(0, at - Number(row['oldest'])),
       })),
+      held: Number(all(HELD_JOBS)[0]?.['jobs']),
+      stranded: all(STRANDED).map(({ tool }) => String(tool)),
       overdue: all(OVERDUE, { boot, before: mono - options.overdueMs }).map(({ id }) => String(id)),
       workers: all(WORKERS, { boot, since: mono - SILENT_MS })
         .filter((row) => !isDead(String(row['process'])))

@@ -1,13 +1,14 @@
 /**
  * The SQL of running limits. A job that may not run yet is held: it rests for ever (the largest
- * `due_at` that a number can be) until the end of another run of its team lets it go, so that claims
- * never meet it.
+ * `due_at` that a number can be), so that claims never meet it, until somebody lets it go. That is
+ * the end of another run of its team, a claim that finds more room than it has use for or knows no
+ * limit of the tool, or the sweep.
  */
 
 /** The rest of a job that is held. */
 export const HELD_UNTIL = 9_007_199_254_740_991;
 
-const HELD = `status = 'queued' AND due_at = ${HELD_UNTIL}`;
+export const HELD = `status = 'queued' AND due_at = ${HELD_UNTIL}`;
 
 /** By jobs_open; stops counting at the limit. */
 export const RUNNING_OF_TEAM = `SELECT count(*) AS running FROM (
@@ -50,21 +51,23 @@ export const FIRST_DUE = `SELECT id FROM jobs INDEXED BY jobs_due
   WHERE status = 'queued' AND due_at IS NULL AND tool = :tool ORDER BY turn, id LIMIT 1`;
 
 /**
- * Teams and tools with held jobs that no end of a run will let go, one step in jobs_held each:
- * limits that are no more, or a worker that knew of none.
+ * Teams and tools with held jobs, one step in jobs_held each: whether a limited run of the team goes
+ * on, whose end will let more of them go, and whether one that was let go waits to be claimed.
  */
-export const STRANDED = `WITH RECURSIVE heads (team_id, tool) AS (
-    SELECT * FROM (SELECT team_id, tool FROM jobs INDEXED BY jobs_held
-      WHERE ${HELD} ORDER BY team_id, tool LIMIT 1)
+export const HELD_LANES = `WITH RECURSIVE heads (team_id, tool, turn) AS (
+    SELECT * FROM (SELECT team_id, tool, turn FROM jobs INDEXED BY jobs_held
+      WHERE ${HELD} ORDER BY team_id, tool, turn, id LIMIT 1)
     UNION ALL
-    SELECT next.team_id, next.tool FROM heads JOIN jobs AS next ON next.id = coalesce(
-      (SELECT id FROM jobs INDEXED BY jobs_held
-        WHERE ${HELD} AND team_id = heads.team_id AND tool > heads.tool ORDER BY tool LIMIT 1),
-      (SELECT id FROM jobs INDEXED BY jobs_held
-        WHERE ${HELD} AND team_id > heads.team_id ORDER BY team_id, tool LIMIT 1)))
-  SELECT team_id, tool FROM heads
-  WHERE NOT EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_open
-      WHERE completed_at IS NULL AND team_id = heads.team_id AND status = 'running' AND limited = 1)
-    AND NOT EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_open
+    SELECT next.team_id, next.tool, next.turn FROM heads JOIN jobs AS next ON next.id = coalesce(
+      (SELECT id FROM jobs INDEXED BY jobs_held WHERE ${HELD} AND team_id = heads.team_id
+        AND tool > heads.tool ORDER BY tool, turn, id LIMIT 1),
+      (SELECT id FROM jobs INDEXED BY jobs_held WHERE ${HELD} AND team_id > heads.team_id
+        ORDER BY team_id, tool, turn, id LIMIT 1)))
+  SELECT team_id, tool,
+    EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_open
+      WHERE completed_at IS NULL AND team_id = heads.team_id AND status = 'running'
+        AND limited = 1) AS running,
+    EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_open
       WHERE completed_at IS NULL AND team_id = heads.team_id AND status = 'queued'
-        AND tool = heads.tool AND due_at IS NULL)`;
+        AND tool = heads.tool AND turn <= heads.turn AND due_at IS NULL) AS due
+  FROM heads`;

@@ -2,13 +2,17 @@
  * Running limits on SQLite. One thread at a time writes, so what is counted inside the claim's own
  * transaction is exact without a lock.
  */
-import { bootId } from '../../job/clock.ts';
+import { bootId, monotonic } from '../../job/clock.ts';
 import type { RunningLimits } from '../store.ts';
 import type { Prepared } from './connection.ts';
 import * as sql from './limit-statements.ts';
 
 /** One claim holds back at most so many jobs, so that other writes get in between. */
 const HOLD_MAX = 500;
+/** Jobs that are let go at once, about. */
+const LET_GO_MAX = 500;
+/** How often somebody looks whether there is room that nobody has told of. */
+const LOOK_MS = 10_000;
 
 export interface Candidate {
   readonly tool: string;
@@ -63,7 +67,12 @@ export class Slots {
     return true;
   }
 
-  /** Let go what is held although there is room: a limit was raised, say. @returns their ids */
+  /**
+   * Let go what is held although there is room: a limit was raised, say, and one of the jobs has been
+   * let go to find out.
+   *
+   * @returns their ids
+   */
   release(): string[] {
     return [...this.#lanes.values()].flatMap((job) => {
       const { tool, team_id: team } = job;
@@ -105,19 +114,60 @@ export function letGo(prepared: Prepared, team: string, tool: string): string[] 
   return idsOf([...released, ...prepared.get(sql.FIRST_DUE).all({ tool })]);
 }
 
-/** Let go what nothing else will. @returns their ids */
-export function letGoStranded(prepared: Prepared): string[] {
-  const ids: string[] = [];
-  for (const { team_id: team, tool } of prepared.get(sql.STRANDED).all()) {
-    const limit = HOLD_MAX - ids.length;
-    if (limit <= 0) break;
-    ids.push(
-      ...idsOf(
-        prepared.get(sql.RELEASE_LANE).all({ team: team ?? null, tool: tool ?? null, limit }),
-      ),
+interface Lane {
+  readonly team_id: string;
+  readonly tool: string;
+  readonly running: number;
+  readonly due: number;
+}
+
+/** Lets go what was held under limits that have changed. */
+export class Releases {
+  readonly #prepared: Prepared;
+  #looksAt = 0;
+  /** When a claim next looks for held jobs of a tool that it knows no limit of. */
+  readonly #freesAt = new Map<string, number>();
+
+  constructor(prepared: Prepared) {
+    this.#prepared = prepared;
+  }
+
+  /**
+   * For the sweep: let go what no end of a run will. Now and then also one job of whatever is held,
+   * so that a claim decides by the limits of now.
+   *
+   * @returns their ids
+   */
+  stranded(): string[] {
+    const isLook = monotonic() >= this.#looksAt;
+    if (isLook) this.#looksAt = monotonic() + LOOK_MS;
+    const lanes = this.#lanes().filter(({ due }) => due === 0);
+    const stranded = lanes.filter(({ running }) => running === 0);
+    const full = lanes.filter(({ running }) => isLook && running === 1);
+    return [...this.#letGo(stranded, LET_GO_MAX), ...this.#letGo(full, full.length)];
+  }
+
+  /** For a claim that knows no limit of these tools: now and then let go what is held of them. */
+  free(tools: readonly string[]): string[] {
+    const at = monotonic();
+    const asked = tools.filter((tool) => at >= (this.#freesAt.get(tool) ?? 0));
+    if (asked.length === 0) return [];
+    for (const tool of asked) this.#freesAt.set(tool, at + LOOK_MS);
+    const lanes = this.#lanes().filter(({ tool }) => asked.includes(tool));
+    return this.#letGo(lanes, LET_GO_MAX);
+  }
+
+  #lanes(): Lane[] {
+    return this.#prepared.get(sql.HELD_LANES).all() as unknown as Lane[];
+  }
+
+  /** At least one job of each lane, and about `max` in all. */
+  #letGo(lanes: readonly Lane[], max: number): string[] {
+    const limit = Math.max(1, Math.floor(max / lanes.length));
+    return lanes.flatMap(({ team_id: team, tool }) =>
+      idsOf(this.#prepared.get(sql.RELEASE_LANE).all({ team, tool, limit })),
     );
   }
-  return ids;
 }
 
 function nameOf(tool: string | null, team: string | null): string {

@@ -31,7 +31,7 @@ import type {
 import { Prepared, sqliteCode } from './connection.ts';
 import { jobOf, replayOf, whoParams, type Row } from '../job-row.ts';
 import { HELD_UNTIL } from './limit-statements.ts';
-import { letGo, Slots, type Candidate } from './limits.ts';
+import { letGo, Releases, Slots, type Candidate } from './limits.ts';
 import { changeParams, insertParams } from './rows.ts';
 import * as sql from './statements.ts';
 
@@ -53,6 +53,7 @@ interface DueRow extends Candidate {
 
 export class Operations {
   readonly #prepared: Prepared;
+  readonly #releases: Releases;
   /** Open jobs per team as counted in the running commit. */
   readonly #open = new Map<string, number>();
   /** Jobs that the running commit changed. */
@@ -66,6 +67,7 @@ export class Operations {
   /** @param inlineBytesMax inputs and results of more bytes are kept apart from their row */
   constructor(db: DatabaseSync, inlineBytesMax: number) {
     this.#prepared = new Prepared(db);
+    this.#releases = new Releases(this.#prepared);
     this.#inlineBytesMax = inlineBytesMax;
   }
 
@@ -86,8 +88,13 @@ export class Operations {
     return [...this.#changed, ...this.#woken.map((id) => ({ id, status: 'queued' as const }))];
   }
 
-  wake(ids: readonly string[]): void {
+  #wake(ids: readonly string[]): void {
     this.#woken.push(...ids);
+  }
+
+  /** Let go what is held and nothing else will. */
+  letGoStranded(): void {
+    this.#wake(this.#releases.stranded());
   }
 
   /** @returns whether its input was kept apart; all else follows from what was given */
@@ -131,12 +138,14 @@ export class Operations {
   claim(request: ClaimRequest): Claimed {
     this.#run(sql.WAKE_RESTING, { mono: monotonic(), boot: bootId() });
     if (request.limits) return this.#claimWithin(request, request.limits);
+    this.#wake(this.#releases.free(request.tools));
     return { jobs: this.#begin(this.#choose(request), request), nextDueMs: this.#nextDueMs() };
   }
 
   /** What has no room is held back until the claim is full or nothing is left. */
   #claimWithin(request: ClaimRequest, limits: RunningLimits): Claimed {
     const slots = new Slots(this.#prepared, limits);
+    this.#wake(this.#releases.free(request.tools.filter((tool) => !slots.isLimited(tool))));
     const jobs: Job[] = [];
     for (let isShort = true; isShort && !slots.isSpent;) {
       const chosen = this.#choose({
@@ -149,7 +158,7 @@ export class Operations {
       jobs.push(...this.#begin(fitting, request, slots));
       isShort = fitting.length < chosen.length;
     }
-    this.wake(slots.release());
+    this.#wake(slots.release());
     return { jobs, nextDueMs: slots.isSpent ? 0 : this.#nextDueMs() };
   }
 
@@ -220,7 +229,7 @@ export class Operations {
     }
     const limitedTeam = row['limited_team'] as string | null;
     if (limitedTeam !== null) {
-      this.wake(letGo(this.#prepared, limitedTeam, row['tool'] as string));
+      this.#wake(letGo(this.#prepared, limitedTeam, row['tool'] as string));
     }
     this.#changed.push({ id, status: change.to });
     return { outcome: 'applied', status: change.to };

@@ -10,7 +10,6 @@ import type { SweepOptions, SweepResult } from '../store.ts';
 import { Prepared } from './connection.ts';
 import type { Operations } from './operations.ts';
 import { jobOf, type Row } from '../job-row.ts';
-import { letGoStranded } from './limits.ts';
 import * as sql from './statements.ts';
 
 /** A worker that has not beaten for this long does not count as living. */
@@ -47,7 +46,7 @@ export class Sweep {
       this.#operations.apply(row['id'] as string, change, null);
     }
     this.#endUnknownTools(workers, options.toolMissingMs);
-    this.#operations.wake(letGoStranded(this.#prepared));
+    this.#operations.letGoStranded();
     this.#forget(workers);
     this.#run(sql.PURGE_KEYS, { now: patientNow() });
     const purged = this.#run(sql.PURGE, { before: patientNow() - options.retentionMs });

@@ -17,6 +17,9 @@ const COUNT = defineStatement({ name: 'count_running', sqlite: RUNNING, postgres
 const OPEN_TEXT = `SELECT count(*) AS open FROM jobs WHERE completed_at IS NULL`;
 const OPEN = defineStatement({ name: 'count_open', sqlite: OPEN_TEXT, postgres: OPEN_TEXT });
 
+const DUE_TEXT = `SELECT count(*) AS due FROM jobs WHERE status = 'queued' AND due_at IS NULL`;
+const DUE = defineStatement({ name: 'count_due', sqlite: DUE_TEXT, postgres: DUE_TEXT });
+
 type Limits = { perTeam?: number; tools?: Record<string, { max?: number; perTeam?: number }> };
 
 function limits({ perTeam = 0, tools = {} }: Limits): RunningLimits {
@@ -43,6 +46,8 @@ async function claimAll(store: Store, given: Partial<ClaimRequest>): Promise<Job
     if (claimed.jobs.length === 0 && claimed.nextDueMs !== 0) return jobs;
   }
 }
+
+const sweep = (store: Store) => store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 });
 
 const ids = (jobs: readonly Job[]) => jobs.map(({ id }) => id);
 
@@ -156,7 +161,7 @@ export function limiting(open: OpenStore): void {
     await store.apply(first.id, handBack(first));
     assert.deepEqual(ids(await claimAll(store, TWO)), [one], 'it stands before the others');
     await until('the lease of the other is over', async () =>
-      (await store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 })).moved.includes(two ?? ''),
+      (await sweep(store)).moved.includes(two ?? ''),
     );
     const [again] = await claimAll(store, TWO);
     assert.ok(again && [two, three].includes(again.id));
@@ -221,18 +226,59 @@ export function limiting(open: OpenStore): void {
     assert.deepEqual(left, [{ open: 0 }]);
   });
 
-  test('the sweep lets go what is held under limits that are no more', async (t) => {
+  test('the sweep lets go what no end of a run will', async (t) => {
     const store = await open(t);
-    await insertAll(store, 8);
+    const all = await insertAll(store, 8);
     const claimed = await claimAll(store, TWO);
-    assert.deepEqual(await claimAll(store, {}), [], 'they are let go by an end, or by the sweep');
-    const sweep = () => store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 });
-    await sweep();
-    assert.deepEqual(await claimAll(store, {}), [], 'the ends of those that run are still to come');
+    await sweep(store);
+    assert.equal((await claimAll(store, TWO)).length, 0, 'the ends of those that run are to come');
     for (const job of claimed) await store.apply(job.id, complete(job, '{}', []));
-    const next = await claimAll(store, {});
-    assert.equal(next.length, 2);
-    await sweep();
-    assert.equal((await claimAll(store, {})).length, 4);
+    // What the two ends have let go is cancelled before it is claimed.
+    for (const id of all.slice(2, 4)) await store.applyAs(id, ownerOf(aJob()), cancel('req_2'));
+    assert.deepEqual(await claimAll(store, TWO), []);
+    await sweep(store);
+    assert.deepEqual(ids(await claimAll(store, TWO)), all.slice(4, 6));
   });
+
+  test('a limit that was raised is filled while a long run goes on', async (t) => {
+    const store = await open(t);
+    const all = await insertAll(store, 5);
+    assert.equal((await claimAll(store, { limits: limits({ perTeam: 1 }) })).length, 1);
+    await sweep(store);
+    assert.deepEqual(
+      ids(await claimAll(store, { limits: limits({ perTeam: 4 }) })),
+      all.slice(1, 4),
+    );
+  });
+
+  test('a job that is let go to see whether there is room is held again, for seconds', async (t) => {
+    const store = await open(t);
+    await insertAll(store, 5);
+    const claimed = await claimAll(store, TWO);
+    const due = async () => (await store.read(DUE, {}))[0]?.['due'];
+    assert.equal(await due(), 0);
+    await sweep(store);
+    await sweep(store);
+    assert.equal(await due(), 1);
+    assert.deepEqual(await claimAll(store, TWO), []);
+    await sweep(store);
+    assert.equal(await due(), 0);
+    for (const job of claimed) await store.apply(job.id, complete(job, '{}', []));
+    assert.equal((await claimAll(store, TWO)).length, 2);
+  });
+
+  for (const [what, given] of [
+    ['of its tool alone', { limits: limits({ tools: { scan: { perTeam: 1 } } }) }],
+    ['altogether', {}],
+  ] as const) {
+    test(`a limit that was removed ${what} holds nothing, though limited runs go on`, async (t) => {
+      const store = await open(t);
+      const tools = ['print', 'scan'];
+      for (const tool of tools) await insertAll(store, 5, { tool });
+      const each = limits({ tools: { print: { perTeam: 1 }, scan: { perTeam: 1 } } });
+      assert.equal((await claimAll(store, { tools, limits: each })).length, 2);
+      const next = await claimAll(store, { tools, ...given });
+      assert.equal(next.filter(({ tool }) => tool === 'print').length, 4);
+    });
+  }
 }

@@ -67,8 +67,9 @@ test('files that others can read, jobs that nobody runs and a clock that was set
 test('jobs that limits hold are counted, and those that nothing lets go are told apart', async (t) => {
   const db = join(tempFolder(t), 'jobs.db');
   const store = await openStore(db);
-  const ids = Array.from({ length: 4 }, () => aJob()).map((job) => store.insert(job, 0));
-  const [, second] = await Promise.all(ids);
+  const jobs = Array.from({ length: 4 }, () => aJob());
+  for (const job of jobs) await store.insert(job, 0);
+  const [, second] = jobs;
   const limits = { perTeam: 1, tools: new Map() };
   const [running] = (await claim(store, { limits })).jobs;
   assert.ok(running && second);
@@ -102,6 +103,21 @@ test('a file that is damaged, newer, missing or none of ours is told apart', asy
   assert.deepEqual(
     wrong.map(({ check, level }) => `${check} ${level}`),
     ['schema error'],
+  );
+});
+
+test('a file whose tables are older is told as such', async (t) => {
+  const path = join(tempFolder(t), 'older.db');
+  await aToken(path);
+  const db = new DatabaseSync(path);
+  db.exec(`DROP INDEX jobs_held;
+    ALTER TABLE jobs DROP COLUMN limited;
+    DELETE FROM schema_migrations WHERE namespace = 'jobs' AND version > 16`);
+  db.close();
+  const { wrong } = await examine(path);
+  assert.deepEqual(
+    wrong.map(({ check }) => check),
+    ['schema'],
   );
 });
 

@@ -84,8 +84,9 @@ test('jobs that nobody runs and connections that run out are found', async (t) =
 test('jobs that limits hold are counted, and those that nothing lets go are told apart', async () => {
   const url = await emptyDatabase();
   const store = await openStore(url);
-  const ids = Array.from({ length: 4 }, () => aJob()).map((job) => store.insert(job, 0));
-  const [, second] = await Promise.all(ids);
+  const jobs = Array.from({ length: 4 }, () => aJob());
+  for (const job of jobs) await store.insert(job, 0);
+  const [, second] = jobs;
   const limits = { perTeam: 1, tools: new Map() };
   const [running] = (await claim(store, { limits })).jobs;
   assert.ok(running && second);

@@ -2,7 +2,7 @@
 import type { Client } from 'pg';
 import { monotonic, now } from '../../job/clock.ts';
 import { isDead } from '../process-identity.ts';
-import { HELD, HELD_LANES } from './limit-statements.ts';
+import { HELD_JOBS, STRANDED } from './limit-statements.ts';
 import { withConnection } from './open.ts';
 
 /** A worker that has said nothing for longer is not counted as alive. */
@@ -36,9 +36,6 @@ const OPEN = `SELECT count(*)::int AS jobs FROM jobs WHERE completed_at IS NULL`
 /** By jobs_due. */
 const QUEUED = `SELECT tool, count(*)::int AS jobs, (${CLOCK} - min(due_since))::float8 AS ms
   FROM jobs WHERE status = 'queued' AND due_at IS NULL GROUP BY tool`;
-/** By jobs_held. */
-const HELD_JOBS = `SELECT count(*)::int AS jobs FROM jobs WHERE ${HELD}`;
-const STRANDED = `SELECT DISTINCT tool FROM (${HELD_LANES}) AS lanes WHERE running = 0 AND due = 0`;
 /** By jobs_running. */
 const OVERDUE = `SELECT id FROM jobs
   WHERE status = 'running' AND lease_until < ${CLOCK} - $1::bigint LIMIT 100`;

@@ -10,7 +10,7 @@
  */
 
 const HELD_UNTIL = '9007199254740991';
-export const HELD = `status = 'queued' AND due_at = ${HELD_UNTIL}`;
+const HELD = `status = 'queued' AND due_at = ${HELD_UNTIL}`;
 const NOW = `floor(extract(epoch FROM now()) * 1000)::bigint`;
 
 /** Counted as a list, so that the rows are found by the primary key whatever the planner expects. */
@@ -95,3 +95,10 @@ export const HELD_LANES = `WITH RECURSIVE lanes AS (
       AND tool = lanes.tool AND completed_at IS NULL AND turn <= lanes.turn
       AND coalesce(due_at, 0) = 0 LIMIT 1), 0) AS due
   FROM lanes`;
+
+/** For an operator. */
+export const HELD_JOBS = `SELECT count(*)::int AS jobs FROM jobs WHERE ${HELD}`;
+
+/** For an operator: tools with held jobs of a team of which no limited run goes on. */
+export const STRANDED = `SELECT DISTINCT tool FROM (${HELD_LANES}) AS lanes
+  WHERE running = 0 AND due = 0`;

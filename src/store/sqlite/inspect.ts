@@ -6,8 +6,9 @@ import { bootId, monotonic, now } from '../../job/clock.ts';
 import { isDead } from '../process-identity.ts';
 import type { FoundVersion } from '../migrations.ts';
 import { openReader } from './connection.ts';
-import { HELD, HELD_LANES } from './limit-statements.ts';
+import { HELD_JOBS, STRANDED } from './limit-statements.ts';
 import { versionsOf } from './migrate.ts';
+import { JOBS_MIGRATIONS } from './migrations.ts';
 
 /** A worker that has said nothing for longer is not counted as alive. */
 const SILENT_MS = 30_000;
@@ -17,8 +18,6 @@ const SETTINGS = `SELECT sqlite_version() AS sqlite,
 const OPEN = `SELECT count(*) AS jobs FROM jobs WHERE completed_at IS NULL`;
 const QUEUED = `SELECT tool, count(*) AS jobs, min(created_at) AS oldest FROM jobs
   WHERE status = 'queued' AND due_at IS NULL GROUP BY tool`;
-const HELD_JOBS = `SELECT count(*) AS jobs FROM jobs INDEXED BY jobs_held WHERE ${HELD}`;
-const STRANDED = `SELECT DISTINCT tool FROM (${HELD_LANES}) WHERE running = 0 AND due = 0`;
 const OVERDUE = `SELECT id FROM jobs INDEXED BY jobs_running
   WHERE status = 'running' AND (lease_boot <> :boot OR lease_until < :before) LIMIT 100`;
 const WORKERS = `SELECT process, tools FROM workers WHERE beat_boot = :boot AND beat_at > :since`;
@@ -77,6 +76,9 @@ export function inspect(path: string, options: InspectOptions): Inspection {
     db.prepare(sql).all(params) as Record<string, string | number | null>[];
   try {
     const damage = all(INTEGRITY).map((row) => String(row['integrity_check']));
+    const schema = versionsOf(db);
+    // Older tables have no index of what is held.
+    const isCurrent = (schema.get('jobs')?.version ?? 0) >= JOBS_MIGRATIONS.sqlite.length;
     const boot = bootId();
     const [at, mono] = [now(), monotonic()];
     const end = at - options.retentionMs;
@@ -84,15 +86,15 @@ export function inspect(path: string, options: InspectOptions): Inspection {
       sqlite: String(all(SETTINGS)[0]?.['sqlite']),
       journal: String(all(SETTINGS)[0]?.['journal']),
       damage: damage.filter((line) => line !== 'ok'),
-      schema: versionsOf(db),
+      schema,
       open: Number(all(OPEN)[0]?.['jobs']),
       queued: all(QUEUED).map((row) => ({
         tool: String(row['tool']),
         jobs: Number(row['jobs']),
         ms: Math.max(0, at - Number(row['oldest'])),
       })),
-      held: Number(all(HELD_JOBS)[0]?.['jobs']),
-      stranded: all(STRANDED).map(({ tool }) => String(tool)),
+      held: isCurrent ? Number(all(HELD_JOBS)[0]?.['jobs']) : 0,
+      stranded: (isCurrent ? all(STRANDED) : []).map(({ tool }) => String(tool)),
       overdue: all(OVERDUE, { boot, before: mono - options.overdueMs }).map(({ id }) => String(id)),
       workers: all(WORKERS, { boot, since: mono - SILENT_MS })
         .filter((row) => !isDead(String(row['process'])))

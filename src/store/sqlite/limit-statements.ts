@@ -8,7 +8,7 @@
 /** The rest of a job that is held. */
 export const HELD_UNTIL = 9_007_199_254_740_991;
 
-export const HELD = `status = 'queued' AND due_at = ${HELD_UNTIL}`;
+const HELD = `status = 'queued' AND due_at = ${HELD_UNTIL}`;
 
 /** By jobs_open; stops counting at the limit. */
 export const RUNNING_OF_TEAM = `SELECT count(*) AS running FROM (
@@ -71,3 +71,10 @@ export const HELD_LANES = `WITH RECURSIVE heads (team_id, tool, turn) AS (
       WHERE completed_at IS NULL AND team_id = heads.team_id AND status = 'queued'
         AND tool = heads.tool AND turn <= heads.turn AND due_at IS NULL) AS due
   FROM heads`;
+
+/** For an operator. */
+export const HELD_JOBS = `SELECT count(*) AS jobs FROM jobs INDEXED BY jobs_held WHERE ${HELD}`;
+
+/** For an operator: tools with held jobs of a team of which no limited run goes on. */
+export const STRANDED = `SELECT DISTINCT tool FROM (${HELD_LANES}) AS lanes
+  WHERE running = 0 AND due = 0`;

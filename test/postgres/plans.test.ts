@@ -75,8 +75,14 @@ const HOT: readonly (readonly [keyof typeof statements, Given, readonly string[]
   ],
   [
     'NEXT_TURN',
-    { rows: JSON.stringify([{ team: 'tem_1', tool: 't1' }]) },
-    ['jobs_open', 'jobs_due'],
+    {
+      // The second has nothing queued while others have, and many runs of other tools.
+      rows: JSON.stringify([
+        { team: 'tem_1', tool: 't1' },
+        { team: 'tem_done', tool: 't2' },
+      ]),
+    },
+    ['jobs_open', 'jobs_due', 'jobs_team'],
   ],
   ['COUNT_OPEN', { rows: JSON.stringify([{ team: 'tem_1', max: 100 }]) }, ['jobs_open']],
   ['LIST_OWNER', PAGE, ['jobs_owner']],
@@ -130,6 +136,12 @@ const FILL_HELD = `INSERT INTO jobs (id, tool, team_id, owner_id, status, input,
     CASE i WHEN 1 THEN 'l' END, 1
   FROM generate_series(1, 10000) AS i`;
 
+/** 10,000 finished jobs of another tool, of a team that has nothing queued. */
+const FILL_DONE = `INSERT INTO jobs (id, tool, team_id, owner_id, status, input, request_id, result,
+    result_bytes, attempts_max, timeout_ms, turn, due_since, created_at, updated_at, started_at, completed_at)
+  SELECT 'mjd_' || i, 't1', 'tem_done', 'usr_1', 'completed', '{}', 'r', '{}', 2, 3, 1000, i, i, i, i, i, i
+  FROM generate_series(1, 10000) AS i`;
+
 describe('with many rows', () => {
   let url = '';
 
@@ -139,6 +151,7 @@ describe('with many rows', () => {
     await run(async (client) => {
       await client.query(FILL);
       await client.query(FILL_HELD);
+      await client.query(FILL_DONE);
       await client.query('VACUUM ANALYZE jobs');
     });
   });

@@ -88,11 +88,14 @@ class Insert implements Command {
     const job = aJob({ team: this.team, tool: real.tool, attemptsMax: ATTEMPTS_MAX });
     await real.store.insert(job, 0);
     const line = queued(model);
-    const behind = Math.max(
-      -1,
-      ...line.filter(({ team }) => team === this.team).map((j) => j.turn),
-    );
-    const turn = Math.max(behind + 1, line[0]?.turn ?? 0);
+    const own = (jobs: readonly ModelJob[]) => jobs.filter(({ team }) => team === this.team);
+    const behind = 1 + Math.max(-1, ...own(line).map((j) => j.turn));
+    const front = line[0]?.turn;
+    const served = own(model.jobs)
+      .filter(({ runs }) => runs > 0)
+      .toSorted((a, b) => (a.id < b.id ? 1 : -1))[0];
+    const isServed = front !== undefined && served !== undefined && served.turn >= front;
+    const turn = Math.max(behind, (front ?? 0) + (isServed ? 1 : 0));
     model.jobs.push({ ...job, turn, status: 'queued', runs: 0, attempts: 0, lapsed: false });
     await assertSame(model, real);
   }

@@ -30,6 +30,7 @@ const HOT: Partial<Record<keyof typeof jobs | keyof typeof limits, readonly RegE
   INSERT: [
     /^SEARCH jobs USING (COVERING )?INDEX jobs_open \(team_id=\? AND status=\? AND tool=\?\)/,
     /^SEARCH jobs USING (COVERING )?INDEX jobs_due \(tool=\?\)/,
+    /^SEARCH jobs USING INDEX jobs_team \(team_id=\? AND shown=\?\)/,
   ],
   TAKE_KEY: [],
   KEY: [

@@ -107,16 +107,37 @@ export const COUNT_OPEN = `SELECT given.team, (SELECT count(*) FROM (
 export const LOCK_TEAM = `SELECT pg_advisory_xact_lock(1785621870, hashtext(:team))`;
 
 /**
- * Fairness: a team's jobs take turns. A new job stands one turn behind its team's last queued one,
- * and never before the smallest queued turn, so that a team that was away gains nothing. Both
- * look-ups are one step in an index (jobs_open, jobs_due).
+ * The turn of the newest run that a team had of a tool, unless its last 20 of each shown status were
+ * of other tools. Said like PAGE, for the same reason.
  */
-export const NEXT_TURN = `SELECT given.team, given.tool, greatest(
-    coalesce((SELECT max(turn) FROM jobs WHERE team_id = given.team AND status = 'queued'
-      AND tool = given.tool AND completed_at IS NULL), -1) + 1,
-    coalesce((SELECT turn FROM jobs WHERE status = 'queued' AND due_at IS NULL
-      AND tool = given.tool ORDER BY turn LIMIT 1), 0)) AS turn
-  FROM json_to_recordset(:rows::json) AS given (team text, tool text)`;
+const SERVED_LAST = `SELECT run.turn FROM unnest(ARRAY['running', 'completed', 'failed']) AS past (shown)
+  CROSS JOIN LATERAL (
+    SELECT id, turn FROM (
+      SELECT id, turn, tool, started_at FROM jobs
+      WHERE team_id = given.team AND shown >= past.shown AND (shown, id) < (past.shown, '~')
+      ORDER BY shown DESC, id DESC LIMIT 20) AS newest
+    WHERE tool = given.tool AND started_at IS NOT NULL LIMIT 1) AS run
+  ORDER BY run.id DESC LIMIT 1`;
+
+/**
+ * Fairness: a team's jobs take turns. A new job stands one turn behind its team's last queued one,
+ * and never before the front, the smallest queued turn, so that a team that was away gains nothing.
+ * A team that was served at the front already stands behind it: were it let in again, teams that
+ * always have one job queued would keep the front where it is, and all others waiting. It loses one
+ * turn at most, whatever it ran before. All look-ups are steps in indexes (jobs_open, jobs_due, and
+ * jobs_team, where only a team that has nothing at the front looks).
+ */
+export const NEXT_TURN = `SELECT given.team, given.tool, CASE
+    WHEN line.behind > coalesce(line.front, 0) THEN line.behind
+    WHEN line.front IS NULL THEN 0
+    ELSE line.front + CASE WHEN line.front <= (${SERVED_LAST}) THEN 1 ELSE 0 END END AS turn
+  FROM json_to_recordset(:rows::json) AS given (team text, tool text)
+  CROSS JOIN LATERAL (SELECT
+    (SELECT max(turn) FROM jobs WHERE team_id = given.team AND status = 'queued'
+      AND tool = given.tool AND completed_at IS NULL) + 1 AS behind,
+    (SELECT turn FROM jobs WHERE status = 'queued' AND due_at IS NULL
+      AND tool = given.tool ORDER BY turn LIMIT 1) AS front
+    OFFSET 0) AS line`;
 
 export const INSERT = `INSERT INTO jobs
   (id, tool, team_id, owner_id, scope, status, input, carry, request_id, attempts_max, timeout_ms,

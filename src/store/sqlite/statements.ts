@@ -65,21 +65,38 @@ export const COUNT_OPEN = `SELECT count(*) AS open FROM (
   SELECT 1 FROM jobs INDEXED BY jobs_open
   WHERE team_id = :team AND completed_at IS NULL LIMIT :max)`;
 
+/** The newest run that a team had of a tool and that ended up so, unless its last 20 were of other tools. */
+const NEWEST_RUN = (shown: string) => `SELECT * FROM (SELECT id, turn FROM (
+    SELECT id, turn, tool, started_at FROM jobs INDEXED BY jobs_team
+    WHERE team_id = :team AND shown = '${shown}' ORDER BY id DESC LIMIT 20)
+  WHERE tool = :tool AND started_at IS NOT NULL LIMIT 1)`;
+
+/** One row at most: SQLite takes the turn from the row that has the largest id. */
+const SERVED_LAST = `SELECT turn, max(id) FROM (
+  ${['running', 'completed', 'failed'].map(NEWEST_RUN).join(' UNION ALL ')})`;
+
 /**
- * Fairness: a team's jobs take turns. The new job stands one turn behind its team's last queued
- * one, and never before the smallest queued turn, so that a team that was away gains nothing.
- * Both look-ups are one step in an index (jobs_open, jobs_due).
+ * Fairness: a team's jobs take turns. The new job stands one turn behind its team's last queued one,
+ * and never before the front, the smallest queued turn, so that a team that was away gains nothing.
+ * A team that was served at the front already stands behind it: were it let in again, teams that
+ * always have one job queued would keep the front where it is, and all others waiting. It loses one
+ * turn at most, whatever it ran before. All look-ups are steps in indexes (jobs_open, jobs_due, and
+ * jobs_team, where only a team that has nothing at the front looks).
  */
 export const INSERT = `INSERT INTO jobs
   (id, tool, team_id, owner_id, scope, status, input, carry, request_id, attempts_max, timeout_ms,
    turn, created_at, updated_at)
   VALUES (:id, :tool, :team, :owner, :scope, 'queued', :input, :carry, :requestId, :attemptsMax,
     :timeoutMs,
-    max(
-      coalesce((SELECT max(turn) FROM jobs INDEXED BY jobs_open
-        WHERE team_id = :team AND status = 'queued' AND tool = :tool AND completed_at IS NULL), -1) + 1,
-      coalesce((SELECT turn FROM jobs INDEXED BY jobs_due
-        WHERE status = 'queued' AND due_at IS NULL AND tool = :tool ORDER BY turn LIMIT 1), 0)),
+    (SELECT CASE
+        WHEN behind > coalesce(front, 0) THEN behind
+        WHEN front IS NULL THEN 0
+        ELSE front + coalesce((SELECT turn >= front FROM (${SERVED_LAST})), 0) END
+      FROM (SELECT
+        (SELECT max(turn) FROM jobs INDEXED BY jobs_open
+          WHERE team_id = :team AND status = 'queued' AND tool = :tool AND completed_at IS NULL) + 1 AS behind,
+        (SELECT turn FROM jobs INDEXED BY jobs_due
+          WHERE status = 'queued' AND due_at IS NULL AND tool = :tool ORDER BY turn LIMIT 1) AS front)),
     :createdAt, :createdAt)`;
 
 const RESTING = `SELECT id FROM jobs INDEXED BY jobs_resting

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'node:test';
 import { RUNS_MAX } from '../../../src/job/job.ts';
 import { complete, handBack } from '../../../src/job/transitions.ts';
+import type { Store } from '../../../src/store/store.ts';
 import { aJob, claim, who } from '../../support/a-job.ts';
 import { until } from '../../support/until.ts';
 import type { OpenStore } from './open.ts';
@@ -65,6 +66,43 @@ export function claiming(open: OpenStore): void {
     for (let i = 0; i < 20; i += 1) await store.insert(aJob({ team: 'tem_back' }), 0);
     const teams = (await claim(store, { limit: 20 })).jobs.map(({ team }) => team);
     assert.equal(teams.filter((team) => team === 'tem_busy').length, 10, teams.join(' '));
+  });
+
+  /** One slot, and teams that submit their next job whenever one has ended. @returns the runs of each team */
+  async function runsOf(store: Store, looping: readonly string[], count: number) {
+    const runs: Record<string, number> = {};
+    for (let i = 0; i < count; i += 1) {
+      const [job] = (await claim(store, { limit: 1 })).jobs;
+      assert.ok(job);
+      runs[job.team] = (runs[job.team] ?? 0) + 1;
+      await store.apply(job.id, complete(job, '{}', []));
+      if (looping.includes(job.team)) await store.insert(aJob({ team: job.team }), 0);
+    }
+    return runs;
+  }
+
+  test('a team with many queued jobs has its share beside teams that always have one', async (t) => {
+    const store = await open(t);
+    const light = ['tem_b', 'tem_c'];
+    for (let i = 0; i < 50; i += 1) await store.insert(aJob({ team: 'tem_heavy' }), 0);
+    for (const team of light) await store.insert(aJob({ team }), 0);
+    const runs = await runsOf(store, light, 60);
+    for (const team of ['tem_heavy', ...light]) {
+      assert.ok(Math.abs((runs[team] ?? 0) - 20) <= 2, JSON.stringify(runs));
+    }
+  });
+
+  test('a team that comes back is not punished for what it ran while nobody else was there', async (t) => {
+    const store = await open(t);
+    const light = ['tem_b', 'tem_c'];
+    for (let i = 0; i < 40; i += 1) await store.insert(aJob({ team: 'tem_back' }), 0);
+    assert.deepEqual(await runsOf(store, [], 40), { tem_back: 40 });
+    for (let i = 0; i < 50; i += 1) await store.insert(aJob({ team: 'tem_heavy' }), 0);
+    for (const team of light) await store.insert(aJob({ team }), 0);
+    await runsOf(store, light, 15);
+    await store.insert(aJob({ team: 'tem_back' }), 0);
+    const runs = await runsOf(store, [...light, 'tem_back'], 40);
+    assert.ok(Math.abs((runs['tem_back'] ?? 0) - 10) <= 2, JSON.stringify(runs));
   });
 
   test('a tool with many queued jobs does not hold up another tool', async (t) => {

@@ -39,6 +39,7 @@ const getDone = defineStatement<{ job: string }>({
 
 interface ModelJob {
   readonly id: string;
+  readonly createdAt: number;
   readonly team: string;
   turn: number;
   status: Status;
@@ -63,6 +64,17 @@ const queued = (model: Model) =>
   model.jobs
     .filter(({ status }) => status === 'queued')
     .toSorted((a, b) => a.turn - b.turn || (a.id < b.id ? -1 : 1));
+
+/** Of the two newest runs that are shown alike; ids of one millisecond have no order. */
+function servedLast(jobs: readonly ModelJob[]): ModelJob | undefined {
+  const runs = jobs.filter(({ runs: begun }) => begun > 0);
+  const shown = ({ status }: ModelJob) =>
+    isFinal(status) ? status === 'completed' : 'not at its end';
+  const newest = [...Map.groupBy(runs, shown).values()].flatMap((alike) =>
+    alike.toSorted((a, b) => (a.id < b.id ? 1 : -1)).slice(0, 2),
+  );
+  return newest.toSorted((a, b) => b.createdAt - a.createdAt || b.turn - a.turn)[0];
+}
 
 async function assertSame(model: Model, { store }: Real): Promise<void> {
   for (const { id, team, status, runs, attempts } of model.jobs) {
@@ -91,9 +103,7 @@ class Insert implements Command {
     const own = (jobs: readonly ModelJob[]) => jobs.filter(({ team }) => team === this.team);
     const behind = 1 + Math.max(-1, ...own(line).map((j) => j.turn));
     const front = line[0]?.turn;
-    const served = own(model.jobs)
-      .filter(({ runs }) => runs > 0)
-      .toSorted((a, b) => (a.id < b.id ? 1 : -1))[0];
+    const served = servedLast(own(model.jobs));
     const isServed = front !== undefined && served !== undefined && served.turn >= front;
     const turn = Math.max(behind, (front ?? 0) + (isServed ? 1 : 0));
     model.jobs.push({ ...job, turn, status: 'queued', runs: 0, attempts: 0, lapsed: false });

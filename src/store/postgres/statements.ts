@@ -108,16 +108,17 @@ export const LOCK_TEAM = `SELECT pg_advisory_xact_lock(1785621870, hashtext(:tea
 
 /**
  * The turn of the newest run that a team had of a tool, unless its last 20 of each shown status were
- * of other tools. Said like PAGE, for the same reason.
+ * of others; ids of one millisecond have no order, and the later one a larger turn. Said like PAGE,
+ * for the same reason.
  */
 const SERVED_LAST = `SELECT run.turn FROM unnest(ARRAY['running', 'completed', 'failed']) AS past (shown)
   CROSS JOIN LATERAL (
-    SELECT id, turn FROM (
-      SELECT id, turn, tool, started_at FROM jobs
+    SELECT turn, created_at FROM (
+      SELECT turn, created_at, tool, started_at FROM jobs
       WHERE team_id = given.team AND shown >= past.shown AND (shown, id) < (past.shown, '~')
       ORDER BY shown DESC, id DESC LIMIT 20) AS newest
-    WHERE tool = given.tool AND started_at IS NOT NULL LIMIT 1) AS run
-  ORDER BY run.id DESC LIMIT 1`;
+    WHERE tool = given.tool AND started_at IS NOT NULL LIMIT 2) AS run
+  ORDER BY run.created_at DESC, run.turn DESC LIMIT 1`;
 
 /**
  * Fairness: a team's jobs take turns. A new job stands one turn behind its team's last queued one,

@@ -65,15 +65,16 @@ export const COUNT_OPEN = `SELECT count(*) AS open FROM (
   SELECT 1 FROM jobs INDEXED BY jobs_open
   WHERE team_id = :team AND completed_at IS NULL LIMIT :max)`;
 
-/** The newest run that a team had of a tool and that ended up so, unless its last 20 were of other tools. */
-const NEWEST_RUN = (shown: string) => `SELECT * FROM (SELECT id, turn FROM (
-    SELECT id, turn, tool, started_at FROM jobs INDEXED BY jobs_team
+/** The newest runs that a team had of a tool, unless its last 20 that are shown so were of others. */
+const NEWEST_RUNS = (shown: string) => `SELECT * FROM (SELECT turn, created_at FROM (
+    SELECT turn, created_at, tool, started_at FROM jobs INDEXED BY jobs_team
     WHERE team_id = :team AND shown = '${shown}' ORDER BY id DESC LIMIT 20)
-  WHERE tool = :tool AND started_at IS NOT NULL LIMIT 1)`;
+  WHERE tool = :tool AND started_at IS NOT NULL LIMIT 2)`;
 
-/** One row at most: SQLite takes the turn from the row that has the largest id. */
-const SERVED_LAST = `SELECT turn, max(id) FROM (
-  ${['running', 'completed', 'failed'].map(NEWEST_RUN).join(' UNION ALL ')})`;
+/** The turn of the newest run; ids of one millisecond have no order, and the later one a larger turn. */
+const SERVED_LAST = `WITH run AS (
+    ${['running', 'completed', 'failed'].map(NEWEST_RUNS).join(' UNION ALL ')})
+  SELECT max(turn) AS turn FROM run WHERE created_at = (SELECT max(created_at) FROM run)`;
 
 /**
  * Fairness: a team's jobs take turns. The new job stands one turn behind its team's last queued one,

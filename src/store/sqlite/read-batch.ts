@@ -35,15 +35,23 @@ export class ReadBatch {
     const asked = this.#asked;
     this.#asked = [];
     const isShared = asked.length > 1 && this.#db.isOpen;
-    if (isShared) this.#db.exec('BEGIN');
-    for (const { sql, params, resolve, reject } of asked) {
-      try {
-        resolve(this.#prepared.get(sql).all(params));
-      } catch (error) {
-        reject(error);
-      }
+    try {
+      if (isShared) this.#db.exec('BEGIN');
+      for (const one of asked) this.#read(one);
+      // An error may have ended it.
+      if (isShared && this.#db.isTransaction) this.#db.exec('COMMIT');
+    } catch (error) {
+      for (const { reject } of asked) reject(error);
+      // Left open, it would show later reads what is old.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
     }
-    // An error may have ended it.
-    if (isShared && this.#db.isTransaction) this.#db.exec('COMMIT');
+  }
+
+  #read({ sql, params, resolve, reject }: Asked): void {
+    try {
+      resolve(this.#prepared.get(sql).all(params));
+    } catch (error) {
+      reject(error);
+    }
   }
 }

@@ -86,7 +86,7 @@ export async function planMigrations(
  * Bring every table up to date: the deploy step. Safe beside running servers, in several processes
  * at once, and after having been stopped anywhere.
  *
- * @throws JobError when a newer program has been here
+ * @throws JobError when a newer program has been here, or somebody else holds a table for a minute
  */
 export async function applyMigrations(
   url: string,

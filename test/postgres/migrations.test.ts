@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Client } from 'pg';
 import { applyMigrations, migrationStatus, openStore, planMigrations } from '../../src/postgres.ts';
+import { connectToMigrate, migrate } from '../../src/store/postgres/migrate.ts';
+import { JOBS_STEPS } from '../../src/store/postgres/migrations.ts';
 import { aJob, who } from '../support/a-job.ts';
 import { emptyDatabase, psql } from '../support/postgres.ts';
+import type { Ending } from '../support/temp.ts';
+import { until } from '../support/until.ts';
 
 const APP = {
   namespace: 'pages',
@@ -109,3 +114,62 @@ test('tables of an application without PostgreSQL steps are an error of its auth
     /"pages" have no `postgres` steps/,
   );
 });
+
+/** Somebody who reads a table in a transaction that the test ends, as a backup does. */
+async function aReader(t: Ending, url: string, tables: string): Promise<Client> {
+  const reader = new Client({ connectionString: url, application_name: 'a backup' });
+  await reader.connect();
+  t.after(() => reader.end());
+  await reader.query(`BEGIN; LOCK TABLE ${tables} IN ACCESS SHARE MODE`);
+  return reader;
+}
+
+const MORE = { ...APP, postgres: [...APP.postgres, 'ALTER TABLE pages ADD COLUMN more text'] };
+
+test('a step that a reader is in the way of lets others pass, and is done when he has ended', async (t) => {
+  const url = await emptyDatabase();
+  await applyMigrations(url, { migrations: [APP] });
+  const reader = await aReader(t, url, 'pages');
+  const migrating = applyMigrations(url, { migrations: [MORE] });
+  await psql(url, 'SET statement_timeout TO 5000; INSERT INTO pages VALUES (1)');
+  await until('the step waits', async () => (await waiting(url)) > 0);
+  await psql(url, 'SET statement_timeout TO 5000; INSERT INTO pages VALUES (2)');
+  await reader.query('COMMIT');
+  const status = await migrating;
+  assert.ok(status.every(({ found, wanted }) => found === wanted));
+  assert.deepEqual(await psql(url, 'SELECT n, more FROM pages ORDER BY n'), [
+    { n: 1, more: null },
+    { n: 2, more: null },
+  ]);
+});
+
+test('a step whose table stays in use is given up with the name of the holder, and can be resumed', async (t) => {
+  const url = await emptyDatabase();
+  await applyMigrations(url, { migrations: [APP] });
+  const reader = await aReader(t, url, 'pages');
+  const client = await connectToMigrate(url, false);
+  t.after(() => client.end());
+  const steps = [{ namespace: 'pages', steps: MORE.postgres }];
+  await assert.rejects(migrate(client, steps, 0), {
+    code: 'INTERNAL_ERROR',
+    message: /held by a backup \(process \d+, for \d+ s\).*migrate apply/,
+  });
+  await reader.query('COMMIT');
+  await migrate(client, steps, 0);
+  await psql(url, 'SELECT more FROM pages');
+});
+
+test('where nothing is missing no reader is in the way', async (t) => {
+  const url = await emptyDatabase();
+  await applyMigrations(url);
+  await aReader(t, url, 'jobs, schema_migrations, mcp_async_jobs_delivery.job');
+  const client = await connectToMigrate(url, false);
+  t.after(() => client.end());
+  await migrate(client, [{ namespace: 'jobs', steps: JOBS_STEPS }], 0);
+});
+
+async function waiting(url: string): Promise<number> {
+  const text = `SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  return (await psql(url, text)).length;
+}

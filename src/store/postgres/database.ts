@@ -56,9 +56,14 @@ const BY_INDEX = ['seqscan', 'bitmapscan', 'sort', 'hashjoin', 'mergejoin']
   .map((way) => `SET LOCAL enable_${way} TO off; `)
   .concat('SET LOCAL plan_cache_mode TO force_generic_plan')
   .join('');
-const BEGIN = `BEGIN; ${LOCALLY}; ${STANDBY}`;
-const BEGIN_OURS = `BEGIN; ${LOCALLY}; ${BY_INDEX}; ${STANDBY}`;
-const BEGIN_READ_ONLY = `BEGIN READ ONLY; ${LOCALLY}; ${STANDBY}`;
+/**
+ * Whoever counts under a lock has to see what was committed while it waited, also where the default
+ * of the database is one snapshot for the whole transaction.
+ */
+export const READ_COMMITTED = 'BEGIN ISOLATION LEVEL READ COMMITTED';
+const BEGIN = `${READ_COMMITTED}; ${LOCALLY}; ${STANDBY}`;
+const BEGIN_OURS = `${READ_COMMITTED}; ${LOCALLY}; ${BY_INDEX}; ${STANDBY}`;
+const BEGIN_READ_ONLY = `${READ_COMMITTED} READ ONLY; ${LOCALLY}; ${STANDBY}`;
 /** Refused because the transaction may only read. */
 const READ_ONLY = '25006';
 

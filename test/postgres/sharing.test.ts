@@ -36,9 +36,6 @@ test('a commit of one process is heard in another, with its id and status', asyn
 test('progress of a run in one process is heard at once in another', async (t) => {
   const { stores } = await postgresStores(t, 2);
   const [one, other] = stores as [Store, Store];
-  const { id } = await one.insert(aJob(), 0);
-  const [job] = (await claim(one)).jobs;
-  assert.ok(job?.lease);
   const heard: ChangeNotice[] = [];
   let looks = 0;
   other.onChange((notice) => {
@@ -46,6 +43,11 @@ test('progress of a run in one process is heard at once in another', async (t) =
     else looks += 1;
   });
   await until('the other listens', () => looks > 0);
+  const { id } = await one.insert(aJob(), 0);
+  const [job] = (await claim(one)).jobs;
+  assert.ok(job?.lease);
+  await until('the claim was heard', () => heard.at(-1)?.status === 'running');
+  heard.length = 0;
   const progress = { done: 1, total: 2, message: null };
   assert.equal(await one.progress({ id, lease: job.lease }, progress), true);
   await until('it was heard', () => heard.length === 1, { ms: 900 });

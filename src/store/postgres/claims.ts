@@ -2,6 +2,7 @@
  * Handing out: pg-boss says which deliveries are ours, our own guarded write decides whether they
  * still mean anything. Both happen in one transaction, so a delivery is never lost with a claim.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { newLease } from '../../job/ids.ts';
 import { RUNS_MAX, type Job } from '../../job/job.ts';
 import { expire, type Change } from '../../job/transitions.ts';
@@ -28,13 +29,18 @@ export interface ClaimsOptions {
 const ROUNDS_MAX = 20;
 /** Most deliveries that one round looks through for jobs that limits let run. */
 const LOOK_MAX = 200;
+/** Jobs that are claimed wait no longer than this for anything else: their leases run. */
+const IN_HAND_MS = 500;
 
 interface Round {
   readonly jobs: readonly Job[];
   /** Whether deliveries were taken that did not lead to a job, so that others may follow. */
   readonly isShort: boolean;
   readonly exhausted: readonly { readonly id: string; readonly requestId: string }[];
-  /** When the next resting job is due; not asked by a worker without a free slot, who comes again. */
+  /**
+   * When the next resting job is due; not asked by a worker without a free slot, who comes again.
+   * Answered when the round is: a commit waits for what was sent along with it, and fails with it.
+   */
   readonly resting: Promise<Rows> | null;
 }
 
@@ -86,11 +92,10 @@ export class Claims {
       if (request.limits && jobs.length > 0) break;
     }
     this.#isBusy = jobs.length >= request.limit;
-    return {
-      jobs: await this.#withInputs(jobs),
-      // A worker without a free slot asks again when it has one.
-      nextDueMs: this.#isBusy ? null : await this.#nextDueMs(request, { isShort, resting }),
-    };
+    // A worker without a free slot asks again when it has one.
+    if (this.#isBusy) return { jobs, nextDueMs: null };
+    const asked = this.#nextDueMs(request, { isShort, resting });
+    return { jobs, nextDueMs: await (jobs.length > 0 && !resting ? inTime(asked) : asked) };
   }
 
   async #round(request: ClaimRequest, jobs: Job[]): Promise<Round> {
@@ -192,10 +197,12 @@ export class Claims {
       const hints = await deliveries.take(tx, tool, share);
       if (hints.length === 0) continue;
       const idle = request.idle && jobs.length === 0;
-      const [claimed] = await Promise.all([
-        claimRows(tx, hints, { ...request, idle, isLimited: false }),
-        deliveries.settle(tx, tool, hints),
-      ]);
+      const claiming = claimRows(tx, hints, { ...request, idle, isLimited: false });
+      const settling = deliveries.settle(tx, tool, hints);
+      // One that fails ends the transaction, which the other must not outlive.
+      await Promise.allSettled([claiming, settling]);
+      const claimed = await claiming;
+      await settling;
       jobs.push(...claimed);
       const left = hints.filter(({ id }) => !claimed.some((job) => job.id === id));
       if (left.length === 0) continue;
@@ -232,14 +239,6 @@ export class Claims {
     return { jobs, isShort, exhausted: ended, woken };
   }
 
-  async #withInputs(jobs: readonly Job[]): Promise<Job[]> {
-    const apart = jobs.filter(({ input }) => input === null).map(({ id }) => id);
-    if (apart.length === 0) return [...jobs];
-    const rows = await this.#options.database.query(sql.INPUT_APART, { ids: apart });
-    const bodies = new Map(rows.map((row) => [row['job_id'], row['body'] as string]));
-    return jobs.map((job) => ({ ...job, input: job.input ?? bodies.get(job.id) ?? null }));
-  }
-
   async #nextDueMs(
     { tools, limits }: ClaimRequest,
     { isShort, resting }: Pick<Round, 'isShort' | 'resting'>,
@@ -269,7 +268,21 @@ async function claimRows(
     limited: counted ? 1 : 0,
   };
   const claimed = (await tx.run(sql.CLAIM, params)).rows;
-  return claimed.toSorted(byTurn).map(jobOf);
+  return withInputs(tx, claimed.toSorted(byTurn).map(jobOf));
+}
+
+/** Read before the commit: a claim that cannot hand out its jobs has to be undone. */
+async function withInputs(tx: Transaction, jobs: Job[]): Promise<Job[]> {
+  const apart = jobs.filter(({ input }) => input === null).map(({ id }) => id);
+  if (apart.length === 0) return jobs;
+  const { rows } = await tx.run(sql.INPUT_APART, { ids: apart });
+  const bodies = new Map(rows.map((row) => [row['job_id'], row['body'] as string]));
+  return jobs.map((job) => ({ ...job, input: job.input ?? bodies.get(job.id) ?? null }));
+}
+
+/** Nothing known of the next job does no harm: workers look again by themselves. */
+function inTime(asked: Promise<number | null>): Promise<number | null> {
+  return Promise.race([asked.catch(() => null), pause(IN_HAND_MS, null, { ref: false })]);
 }
 
 function byTurn(a: Row, b: Row): number {

@@ -163,8 +163,8 @@ export class PostgresStore implements Store {
 
   async renew(held: readonly Held[], leaseMs: number): Promise<readonly string[]> {
     const rows = await this.#database.query(sql.RENEW, { rows: rowsParam(held), leaseMs });
-    const kept = new Set(rows.map((row) => row['id']));
-    return held.filter(({ id }) => !kept.has(id)).map(({ id }) => id);
+    const kept = new Set(rows.map((row) => `${String(row['id'])} ${String(row['lease'])}`));
+    return held.filter(({ id, lease }) => !kept.has(`${id} ${lease}`)).map(({ id }) => id);
   }
 
   async progress({ id, lease }: Held, progress: Progress): Promise<boolean> {

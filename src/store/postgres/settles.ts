@@ -118,9 +118,10 @@ export class Settles {
   async #apply(tx: Transaction, members: readonly Settle[], ended: Row[]): Promise<Applied[]> {
     const { deliveries, inlineBytesMax } = this.#options;
     const changes = new Map(members.map(({ id, change }) => [id, change]));
-    const given = members.map(({ id, change, who }) =>
-      changeRow(id, change, { who, inlineBytesMax }),
-    );
+    // Always in the same order, so that two commits never wait for each other.
+    const given = members
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      .map(({ id, change, who }) => changeRow(id, change, { who, inlineBytesMax }));
     const { rows } = await tx.run(sql.APPLY, { rows: rowsParam(given) });
     const applied = new Set(rows.map((row) => row['id']));
     const apart = given

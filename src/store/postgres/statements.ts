@@ -45,12 +45,16 @@ export const POSITION = `SELECT 1 + (SELECT count(*) FROM (
     ORDER BY front.turn, front.id LIMIT 101) AS ahead) AS position
   FROM jobs AS self WHERE self.id = :id AND self.status = 'queued' AND self.due_at IS NULL`;
 
-/** By the primary key; a row comes back for each key that was free or had expired. */
+/**
+ * By the primary key, and in its order, so that two commits never wait for each other. A row comes
+ * back for each key that was free or had expired.
+ */
 export const TAKE_KEY = `INSERT INTO idempotency_keys AS kept
     (team_id, owner_id, tool, key, job_id, hash, answer, expires_at)
   SELECT team, owner, tool, key, "jobId", hash, answer, ${NOW} + "ttlMs"
   FROM json_to_recordset(:rows::json) AS given (team text, owner text, tool text, key text,
     "jobId" text, hash text, answer text, "ttlMs" bigint)
+  ORDER BY team, owner, tool, key
   ON CONFLICT (team_id, owner_id, tool, key) DO UPDATE
     SET job_id = excluded.job_id, hash = excluded.hash, answer = excluded.answer,
       expires_at = excluded.expires_at
@@ -230,7 +234,7 @@ export const APPLY = `UPDATE jobs SET status = given."to", lease = NULL, lease_u
 export const RENEW = `UPDATE jobs SET lease_until = ${CLOCK} + :leaseMs::int
   FROM json_to_recordset(:rows::json) AS held (id text, lease text)
   WHERE jobs.id = held.id AND jobs.status = 'running' AND jobs.lease = held.lease
-  RETURNING jobs.id`;
+  RETURNING jobs.id, jobs.lease`;
 
 export const PROGRESS = `UPDATE jobs SET progress = :progress, updated_at = greatest(updated_at, ${NOW})
   WHERE id = :id AND status = 'running' AND lease = :lease RETURNING id`;

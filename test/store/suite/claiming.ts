@@ -177,10 +177,11 @@ export function claiming(open: OpenStore): void {
         { id: ended.id, lease: ended.lease },
         { id: foreign.id, lease: 'not-the-lease' },
         { id: 'mjb_unknown', lease: mine.lease },
+        { id: mine.id, lease: 'the-lease-before' },
       ],
       20_000,
     );
-    assert.deepEqual(lost, [ended.id, foreign.id, 'mjb_unknown']);
+    assert.deepEqual(lost, [ended.id, foreign.id, 'mjb_unknown', mine.id]);
     await pause(120);
     const { moved } = await store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 });
     assert.deepEqual(moved, [foreign.id], 'only the lease that was not renewed has run out');

@@ -1,8 +1,9 @@
-/** What is sent along with a commit, and stays prepared, survives what goes wrong with it. */
+/** How statements run: sent along, prepared, and never compiled. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { aJob } from '../support/a-job.ts';
-import { postgresStores } from '../support/postgres.ts';
+import { complete } from '../../src/job/transitions.ts';
+import { aJob, claim } from '../support/a-job.ts';
+import { postgresStores, psql } from '../support/postgres.ts';
 
 test('a submission that fails says why, and its statements go on working', async (t) => {
   const { stores } = await postgresStores(t, 2);
@@ -14,4 +15,25 @@ test('a submission that fails says why, and its statements go on working', async
   }
   const { id } = await other.insert(aJob(), 0);
   assert.match(id, /^mjb_/);
+});
+
+test('no statement is compiled before it runs, however dear the planner thinks it', async (t) => {
+  const { url, stores } = await postgresStores(t, 1);
+  const [store] = stores;
+  assert.ok(store);
+  await psql(
+    url,
+    `CREATE TABLE seen (value text);
+     CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN INSERT INTO seen VALUES (current_setting('jit')); RETURN NULL; END $$;
+     CREATE TRIGGER see AFTER INSERT OR UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION see()`,
+  );
+  await store.insert(aJob(), 0);
+  const [job] = (await claim(store)).jobs;
+  assert.ok(job);
+  await store.apply(job.id, complete(job, '{}', []));
+  assert.deepEqual(
+    (await psql(url, 'SELECT value FROM seen')).map(({ value }) => value),
+    ['off', 'off', 'off'],
+  );
 });

@@ -20,13 +20,15 @@ export async function unlessBroken<T>(
   const given = new AbortController();
   const signal = limits.signal ? AbortSignal.any([limits.signal, given.signal]) : given.signal;
   const { promise: broken, resolve } = Promise.withResolvers<null>();
-  const hear = (): void => resolve(null);
+  const hear = (): void => {
+    resolve(null);
+    given.abort();
+  };
   const heard = listenersOf(client).add(hear);
   try {
     return await Promise.race([call({ ...limits, signal }), broken]);
   } finally {
     heard.delete(hear);
-    given.abort();
   }
 }
 

@@ -106,7 +106,11 @@ export async function submitTo(
   };
   const answer = await client.callTool(params, limits);
   const task = taskIn(answer);
-  if (task !== null) return { answer, state: stateOfTask(task), revision: offer.tasks ?? '2026' };
+  if (task !== null) {
+    // A task that is over before it is told of brings no result with it: that is asked for.
+    const state = stateOfTask({ ...task, status: 'working' });
+    return { answer, state, revision: offer.tasks ?? '2026' };
+  }
   if (answer.isError === true) throw toolError(call.name, answer);
   return { answer, state: jobIn(bodyOf(answer)), revision: null };
 }

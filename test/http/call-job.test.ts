@@ -60,6 +60,14 @@ for (const [name, kind] of Object.entries(KINDS)) {
     await assert.rejects(resumeJob(client, 'mjb_nothing'), { code: 'RESOURCE_NOT_FOUND' });
   });
 
+  test(`${name} gets the result again when a finished call is repeated under its key`, async (t) => {
+    const client = await connected(t, (await serving(t)).url, kind);
+    for (let i = 0; i < 2; i += 1) {
+      const again = callJob(client, echo, { text: 'a', times: 1 }, { idempotencyKey: 'bread' });
+      assert.deepEqual(await again, { said: 'a' });
+    }
+  });
+
   test(`${name} cancels on abort when it is asked to, and only then`, async (t) => {
     const { url, store } = await serving(t);
     const client = await connected(t, url, kind);

@@ -1,4 +1,5 @@
 /** The checks of jobs and workers, the same for every engine. */
+import type { QueueFacts } from '../../store/queue-facts.ts';
 import { durationText } from '../state-text.ts';
 import { error, ok, warning, type Finding } from './finding.ts';
 
@@ -8,22 +9,7 @@ export const SOON_MS = 86_400_000;
 const LONG_QUEUED_MS = 600_000;
 const CLOCK_MS = 60_000;
 
-export interface Queue {
-  readonly open: number;
-  readonly queued: readonly { readonly tool: string; readonly jobs: number; readonly ms: number }[];
-  /** Jobs that are held by limits on running jobs. */
-  readonly held: number;
-  /** Tools with held jobs of a team of which no limited run goes on. */
-  readonly stranded: readonly string[];
-  readonly overdue: readonly string[];
-  /** Tools of each living worker. */
-  readonly workers: readonly (readonly string[])[];
-  readonly purgedSoon: number;
-  /** How far in the future the newest job was submitted, in milliseconds. */
-  readonly aheadMs: number;
-}
-
-export function checkQueue(queue: Queue): Finding[] {
+export function checkQueue(queue: QueueFacts): Finding[] {
   return [
     ...checkNewest(queue),
     checkWorkers(queue),
@@ -33,20 +19,20 @@ export function checkQueue(queue: Queue): Finding[] {
   ];
 }
 
-function checkNewest({ aheadMs }: Queue): Finding[] {
+function checkNewest({ aheadMs }: QueueFacts): Finding[] {
   if (aheadMs <= CLOCK_MS) return [];
   const message = `The newest job is from ${durationText(aheadMs / 1_000)} in the future: the clock was set back.`;
   return [warning('clock', message, 'Let NTP set the clock.')];
 }
 
-function checkWorkers({ workers, open }: Queue): Finding {
+function checkWorkers({ workers, open }: QueueFacts): Finding {
   const message = `Workers alive: ${workers.length}; open jobs: ${open}.`;
   if (workers.length > 0 || open === 0) return ok('workers', message);
   const fix = 'Start the server (`start`), or a worker beside it (`worker`).';
   return error('workers', message, fix);
 }
 
-function checkStuck({ queued, overdue, workers }: Queue): Finding[] {
+function checkStuck({ queued, overdue, workers }: QueueFacts): Finding[] {
   const findings: Finding[] = [];
   const known = new Set(workers.flat());
   if (overdue.length > 0) {
@@ -70,7 +56,7 @@ function checkStuck({ queued, overdue, workers }: Queue): Finding[] {
   return findings.length > 0 ? findings : [ok('stuck jobs', 'No job is stuck.')];
 }
 
-function checkHeld({ held, stranded: [tool] }: Queue): Finding[] {
+function checkHeld({ held, stranded: [tool] }: QueueFacts): Finding[] {
   if (held === 0) return [];
   const message = `${held} jobs are held by limits on running jobs.`;
   if (tool === undefined) return [ok('held jobs', message)];
@@ -79,7 +65,7 @@ function checkHeld({ held, stranded: [tool] }: Queue): Finding[] {
   return [warning('held jobs', `${message} ${why}`, fix)];
 }
 
-function checkPurge({ purgedSoon }: Queue): Finding {
+function checkPurge({ purgedSoon }: QueueFacts): Finding {
   const message = `${purgedSoon} ended jobs are purged within a day.`;
   if (purgedSoon === 0) return ok('retention', message);
   return warning(

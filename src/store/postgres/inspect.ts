@@ -2,6 +2,7 @@
 import type { Client } from 'pg';
 import { monotonic, now } from '../../job/clock.ts';
 import { isDead } from '../process-identity.ts';
+import type { InspectOptions, QueueFacts } from '../queue-facts.ts';
 import { HELD_JOBS, STRANDED } from './limit-statements.ts';
 import { withConnection } from './open.ts';
 
@@ -70,30 +71,6 @@ export interface ServerFacts {
   readonly answeredMs: number;
   /** How many standbys follow, by their state: sync, quorum, potential, async or unseen. */
   readonly standbys: ReadonlyMap<string, number>;
-}
-
-export interface QueueFacts {
-  readonly open: number;
-  /** Tools with jobs that are due, with how long the oldest one waits, in milliseconds. */
-  readonly queued: readonly { readonly tool: string; readonly jobs: number; readonly ms: number }[];
-  /** Jobs that are held by limits on running jobs. */
-  readonly held: number;
-  /** Tools with held jobs of a team of which no limited run goes on. */
-  readonly stranded: readonly string[];
-  /** Ids of running jobs whose lease is over for longer than `overdueMs`; at most 100. */
-  readonly overdue: readonly string[];
-  /** Tools of each living worker. */
-  readonly workers: readonly (readonly string[])[];
-  /** Final jobs that are purged within `soonMs`. */
-  readonly purgedSoon: number;
-  /** How far in the future the newest job was submitted, in milliseconds of the database. */
-  readonly aheadMs: number;
-}
-
-export interface InspectOptions {
-  readonly overdueMs: number;
-  readonly retentionMs: number;
-  readonly soonMs: number;
 }
 
 /** Settings, clock, connections and standbys of the server. */

@@ -5,6 +5,7 @@
 import { bootId, monotonic, now } from '../../job/clock.ts';
 import { isDead } from '../process-identity.ts';
 import type { FoundVersion } from '../migrations.ts';
+import type { InspectOptions, QueueFacts } from '../queue-facts.ts';
 import { openReader } from './connection.ts';
 import { HELD_JOBS, STRANDED } from './limit-statements.ts';
 import { versionsOf } from './migrate.ts';
@@ -25,34 +26,15 @@ const SOON = `SELECT count(*) AS jobs FROM jobs WHERE completed_at BETWEEN :from
 /** By the primary key: a ULID begins with its millisecond. */
 const NEWEST = `SELECT max(created_at) AS at FROM (SELECT created_at FROM jobs ORDER BY id DESC LIMIT 1)`;
 
-export interface Inspection {
+export interface Inspection extends Omit<QueueFacts, 'aheadMs'> {
   readonly sqlite: string;
   readonly journal: string;
   /** What integrity_check finds wrong; empty when nothing is. */
   readonly damage: readonly string[];
   /** Version of the tables, by namespace. */
   readonly schema: ReadonlyMap<string, FoundVersion>;
-  readonly open: number;
-  /** Tools with jobs that are due, with how long the oldest one waits, in milliseconds. */
-  readonly queued: readonly { readonly tool: string; readonly jobs: number; readonly ms: number }[];
-  /** Jobs that are held by limits on running jobs. */
-  readonly held: number;
-  /** Tools with held jobs of a team of which no limited run goes on. */
-  readonly stranded: readonly string[];
-  /** Ids of running jobs whose lease is over for longer than `overdueMs`; at most 100. */
-  readonly overdue: readonly string[];
-  /** Tools of each living worker. */
-  readonly workers: readonly (readonly string[])[];
-  /** Final jobs that are purged within `soonMs`. */
-  readonly purgedSoon: number;
   /** When the newest job was submitted; null without one. */
   readonly newestAt: number | null;
-}
-
-export interface InspectOptions {
-  readonly overdueMs: number;
-  readonly retentionMs: number;
-  readonly soonMs: number;
 }
 
 /**

@@ -67,7 +67,7 @@ const HOT: readonly (readonly [keyof typeof statements, Given, readonly string[]
     },
     ['jobs_pkey'],
   ],
-  ['APPLY', { rows: JSON.stringify([change]) }, ['jobs_pkey']],
+  ['APPLY', { rows: JSON.stringify([change]) }, ['jobs_pkey', 'jobs_due']],
   [
     'RENEW',
     { rows: JSON.stringify([{ id: 'mjb_5', lease: 'x' }]), leaseMs: 1_000 },

@@ -76,6 +76,12 @@ function servedLast(jobs: readonly ModelJob[]): ModelJob | undefined {
   return newest.toSorted((a, b) => b.createdAt - a.createdAt || b.turn - a.turn)[0];
 }
 
+/** One turn later, and not before the front. */
+function queueAgain(model: Model, job: ModelJob): void {
+  job.turn = Math.max(job.turn + 1, queued(model)[0]?.turn ?? 0);
+  job.status = 'queued';
+}
+
 async function assertSame(model: Model, { store }: Real): Promise<void> {
   for (const { id, team, status, runs, attempts } of model.jobs) {
     const row = await store.get(id, who({ team }));
@@ -160,7 +166,7 @@ class Act implements Command {
     const lease = (this.stale ? leases.at(-2) : leases.at(-1)) ?? 'none';
     const holds = job.status === 'running' && lease === leases.at(-1);
     if (this.what === 'renew') await this.#renew(job, { id: job.id, lease }, { real, holds });
-    else await this.#end(job, lease, { real, holds });
+    else await this.#end(job, lease, { model, real, holds });
     await assertSame(model, real);
   }
 
@@ -170,8 +176,11 @@ class Act implements Command {
     if (given.holds) Object.assign(job, { lapsed: false });
   }
 
-  async #end(job: ModelJob, lease: string, given: { real: Real; holds: boolean }): Promise<void> {
-    const { real, holds } = given;
+  async #end(
+    job: ModelJob,
+    lease: string,
+    { model, real, holds }: { model: Model; real: Real; holds: boolean },
+  ): Promise<void> {
     const { attempts, runs } = job;
     const run = { lease, runs, attempts, attemptsMax: ATTEMPTS_MAX, requestId: 'req_1' };
     const change = this.#change(job.id, run);
@@ -182,7 +191,8 @@ class Act implements Command {
     const moves = byCaller ? mayMove(job.status, 'cancelled') : holds;
     assert.equal(outcome, moves ? 'applied' : 'stale');
     if (!moves) return;
-    job.status = change.to;
+    if (change.to === 'queued') queueAgain(model, job);
+    else job.status = change.to;
     if (change.fault) job.attempts += 1;
   }
 
@@ -210,7 +220,7 @@ class Sweep implements Command {
     const { moved } = await real.store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 });
     const expected = model.jobs.filter(({ status, lapsed }) => status === 'running' && lapsed);
     assert.deepEqual(moved.toSorted(), expected.map(({ id }) => id).toSorted());
-    for (const job of expected) job.status = 'queued';
+    for (const job of expected) queueAgain(model, job);
     await assertSame(model, real);
   }
   toString = () => 'sweep';

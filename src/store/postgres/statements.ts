@@ -210,8 +210,16 @@ export const UNCLAIMED = `SELECT jobs.id, jobs.runs, jobs.turn, jobs.request_id
     ON jobs.id = hint.id AND jobs.runs = hint.run
   WHERE jobs.status = 'queued'`;
 
-/** The guarded write, for many jobs at once. No row for one of them: that job has moved on. */
+/**
+ * The guarded write, for many jobs at once. No row for one of them: that job has moved on. A job that
+ * is queued again has had its turn: it stands one turn later, and not before the front either; within
+ * that turn its age still counts.
+ */
 export const APPLY = `UPDATE jobs SET status = given."to", lease = NULL, lease_until = NULL,
+    turn = CASE given."to" WHEN 'queued' THEN greatest(turn + 1, (
+      SELECT front.turn FROM jobs AS front
+      WHERE front.status = 'queued' AND front.due_at IS NULL AND front.tool = jobs.tool
+      ORDER BY front.turn LIMIT 1)) ELSE turn END,
     worker = NULL, attempts = attempts + given.fault, alone = coalesce(given.alone, jobs.alone),
     due_at = CASE WHEN given."to" = 'queued' AND given."delayMs" > 0 THEN ${NOW} + given."delayMs" END,
     due_since = CASE WHEN given."to" = 'queued' THEN ${NOW} + given."delayMs" ELSE due_since END,

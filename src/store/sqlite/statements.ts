@@ -121,8 +121,15 @@ export const CLAIM = `UPDATE jobs SET status = 'running', runs = runs + 1, lease
     updated_at = max(updated_at, :now), started_at = coalesce(started_at, max(updated_at, :now))
   WHERE id = :id AND status = 'queued' RETURNING *`;
 
-/** The guarded write. Zero rows: the job has moved on. */
+/**
+ * The guarded write. Zero rows: the job has moved on. A job that is queued again has had its turn:
+ * it stands one turn later, and not before the front either; within that turn its age still counts.
+ */
 export const APPLY = `UPDATE jobs SET status = :to, lease = NULL, lease_boot = NULL,
+    turn = CASE :to WHEN 'queued' THEN max(turn + 1, coalesce((
+      SELECT turn FROM jobs AS front INDEXED BY jobs_due
+      WHERE front.status = 'queued' AND front.due_at IS NULL AND front.tool = jobs.tool
+      ORDER BY front.turn LIMIT 1), 0)) ELSE turn END,
     lease_until = NULL, worker = NULL, attempts = attempts + :fault,
     alone = coalesce(:alone, alone), due_boot = :dueBoot, due_at = :dueAt, wait_until = :waitUntil,
     result = :result, result_bytes = :resultBytes, error = :error, questions = :questions, answers = coalesce(:answers, answers),

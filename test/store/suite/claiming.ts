@@ -92,6 +92,34 @@ export function claiming(open: OpenStore): void {
     }
   });
 
+  test('a team whose job is queued again and again does not run ahead of another', async (t) => {
+    const store = await open(t);
+    await store.insert(aJob({ team: 'tem_again' }), 0);
+    for (let i = 0; i < 30; i += 1) await store.insert(aJob({ team: 'tem_heavy' }), 0);
+    const runs: Record<string, number> = {};
+    for (let i = 0; i < 30; i += 1) {
+      const [job] = (await claim(store, { limit: 1 })).jobs;
+      assert.ok(job);
+      runs[job.team] = (runs[job.team] ?? 0) + 1;
+      const isAgain = job.team === 'tem_again';
+      await store.apply(job.id, isAgain ? handBack(job) : complete(job, '{}', []));
+    }
+    assert.ok(Math.abs((runs['tem_again'] ?? 0) - 15) <= 2, JSON.stringify(runs));
+  });
+
+  test('a job that is queued again stands at the front, not behind what its team has queued', async (t) => {
+    const store = await open(t);
+    const first = await store.insert(aJob(), 0);
+    const [held] = (await claim(store)).jobs;
+    assert.equal(held?.id, first.id);
+    for (let i = 0; i < 30; i += 1) await store.insert(aJob(), 0);
+    for (let i = 0; i < 30; i += 1) await store.insert(aJob({ team: 'tem_heavy' }), 0);
+    await runsOf(store, [], 20);
+    await store.apply(first.id, handBack(held));
+    const next = (await claim(store, { limit: 4 })).jobs.map(({ id }) => id);
+    assert.ok(next.includes(first.id), 'it runs within the turn that is at the front');
+  });
+
   test('a team that comes back is not punished for what it ran while nobody else was there', async (t) => {
     const store = await open(t);
     const light = ['tem_b', 'tem_c'];

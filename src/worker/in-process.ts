@@ -5,6 +5,7 @@ import { LEASE_MS } from '../job/job.ts';
 import type { Logger } from '../job/log.ts';
 import { identityOf } from '../store/process-identity.ts';
 import type { Store } from '../store/store.ts';
+import { tellCancelled } from './cancelled.ts';
 import { checkedMaxRunning } from './limits.ts';
 import { describe } from './run-job.ts';
 import { Worker } from './worker.ts';
@@ -44,9 +45,7 @@ export function runWorker(options: RunWorkerOptions): RunningWorker {
   const beats = setInterval(beat, BEAT_MS);
   const working = { definitions, settings, concurrency, leaseMs, maxRunningPerTeam };
   const worker = new Worker({ id, store, ...working, log });
-  const unsubscribe = store.onChange((notice) => {
-    if (notice?.status === 'cancelled') worker.abort(notice.id);
-  });
+  const unsubscribe = tellCancelled(store, () => [worker], log);
   return {
     async stop(graceMs) {
       unsubscribe();

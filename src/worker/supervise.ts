@@ -5,6 +5,7 @@
 import type { AnyDefinition } from '../job/definition.ts';
 import type { Logger } from '../job/log.ts';
 import type { Store } from '../store/store.ts';
+import { tellCancelled } from './cancelled.ts';
 import { checkedMaxRunning } from './limits.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -47,9 +48,7 @@ export function supervise(options: SuperviseOptions): Supervision {
   const wakeNext = () => slots.find((slot) => slot.process?.isHungry)?.process?.wake();
   const unsubscribe = [
     store.onDue(wakeNext),
-    store.onChange((notice) => {
-      if (notice?.status === 'cancelled') for (const slot of slots) slot.process?.abort(notice.id);
-    }),
+    tellCancelled(store, () => slots.flatMap((slot) => slot.process ?? []), log),
   ];
   if (options.workers === 0) log.info({}, 'no workers are started here');
   return {

@@ -11,6 +11,7 @@ import { inheritedOptions, neighbourUrl } from '../job/module-url.ts';
 import { identityOf } from '../store/process-identity.ts';
 import type { Claimed, ClaimRequest } from '../store/store.ts';
 import { changesAfterDeath } from './blame.ts';
+import type { Runner } from './cancelled.ts';
 import { GRACE_MS } from './guardian-thread.ts';
 import type { FromChild, RemoteVerb, ToChild } from './messages.ts';
 import { describe } from './run-job.ts';
@@ -19,7 +20,7 @@ import type { SuperviseOptions } from './supervise.ts';
 const BEAT_MS = 5_000;
 const REMOTE: readonly RemoteVerb[] = ['claim', 'apply', 'renew', 'progress'];
 
-export class WorkerProcess {
+export class WorkerProcess implements Runner {
   readonly id = newId('wrk');
   readonly pid: number | undefined;
   /** Settles when the process has ended and what it held is settled. */
@@ -76,6 +77,10 @@ export class WorkerProcess {
   wake(): void {
     this.isHungry = false;
     this.#tell({ type: 'due' });
+  }
+
+  running(): ReadonlyMap<string, string> {
+    return new Map([...this.#runs].map(([lease, { id }]) => [lease, id]));
   }
 
   /** Stop the run of a cancelled job; the process is ended when the handler goes on. */

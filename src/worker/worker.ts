@@ -10,6 +10,7 @@ import type { Job } from '../job/job.ts';
 import type { Logger } from '../job/log.ts';
 import { fail, faulted, handBack, type Change } from '../job/transitions.ts';
 import type { RunningLimits, WorkStore } from '../store/store.ts';
+import type { Runner } from './cancelled.ts';
 import { limitsOf } from './limits.ts';
 import { ProgressWriter } from './progress.ts';
 import { describe, runJob, type StopReason } from './run-job.ts';
@@ -49,7 +50,8 @@ interface Run {
 
 const NOBODY: RunWatch = { begun: () => {}, stopped: () => {}, ended: () => {} };
 
-export class Worker {
+export class Worker implements Runner {
+  readonly id: string;
   readonly #options: WorkerOptions;
   readonly #watch: RunWatch;
   readonly #tools: readonly string[];
@@ -68,6 +70,7 @@ export class Worker {
   #isStopping = false;
 
   constructor(options: WorkerOptions) {
+    this.id = options.id;
     this.#options = options;
     this.#watch = options.watch ?? NOBODY;
     this.#tools = [...options.definitions.keys()];
@@ -78,6 +81,10 @@ export class Worker {
     ];
     this.#unsubscribe = options.store.onDue(() => this.#wake());
     this.#wake();
+  }
+
+  running(): ReadonlyMap<string, string> {
+    return new Map([...this.#runs].map(([lease, { job }]) => [lease, job.id]));
   }
 
   /** Tell the run of a job to stop, because it was cancelled. */

@@ -32,7 +32,7 @@ export interface Works {
   marks(key: string, what?: string): readonly jobs.Mark[];
 }
 
-interface WorksOptions extends Partial<Omit<SuperviseOptions, 'store'>> {
+interface WorksOptions extends Partial<SuperviseOptions> {
   /** What the workers see of the store. */
   readonly around?: (store: Store) => Store;
 }
@@ -52,11 +52,10 @@ export async function startWorks(
   { around = (store) => store, ...given }: WorksOptions = {},
 ): Promise<Works> {
   const folder = tempFolder(t);
-  const store = await tempStore(t, { migrations: [jobs.PIECES] });
+  const store = given.store ?? (await tempStore(t, { migrations: [jobs.PIECES] }));
   const log: { level: string; message: string; fields: Record<string, unknown> }[] = [];
   const logger = collectingLog(log);
   const workers = supervise({
-    store: around(store),
     jobs: new URL('../support/jobs.ts', import.meta.url),
     definitions,
     settings: { folder },
@@ -65,6 +64,7 @@ export async function startWorks(
     leaseMs: 20_000,
     log: logger,
     ...given,
+    store: around(store),
   });
   const stopSweeper = startSweeper({ store, retentionMs: 1e9, log: logger });
   t.after(async () => {

@@ -15,7 +15,7 @@ import type { Job } from '../job/job.ts';
 import { listenRequestIn, type ListenRequest } from '../mcp/listen.ts';
 import { tasksRequired } from '../mcp/task-capability.ts';
 import { TaskSubscription } from '../mcp/task-subscription.ts';
-import { AUTHORISE_MS } from '../mcp/while-allowed.ts';
+import { AUTHORISE_MS, oneAtATime } from '../mcp/while-allowed.ts';
 import type { Call, McpServerOptions } from './mcp-server.ts';
 
 type Message = Parameters<Transport['send']>[0];
@@ -40,6 +40,7 @@ export class TaskTransport implements Transport {
   /** Tasks that were asked for, until the SDK acknowledges the request. */
   readonly #asked = new Map<Id, readonly string[]>();
   readonly #open = new Map<Id, TaskSubscription>();
+  readonly #check = oneAtATime(() => this.#authorise());
   #timer: NodeJS.Timeout | undefined;
   onclose?: () => void;
   onerror?: (error: Error) => void;
@@ -109,7 +110,7 @@ export class TaskTransport implements Transport {
       isReady: () => true,
       onDone: () => this.#end(id),
     });
-    this.#timer ??= setInterval(() => void this.#authorise(), AUTHORISE_MS).unref();
+    this.#timer ??= setInterval(() => void this.#check(), AUTHORISE_MS).unref();
     this.#open.set(id, subscription);
     await subscription.pump();
   }

@@ -11,18 +11,21 @@ import {
   ProtocolErrorCode,
   type ClientCapabilities,
 } from '@modelcontextprotocol/server';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Job } from '../job/job.ts';
 import type { Who } from '../job/who.ts';
 import type { QueueContext } from '../queue/context.ts';
 import type { Viewing } from './job-view.ts';
 import { hasTasks, namesRevision, tasksRequired } from './task-capability.ts';
 import { TaskStream } from './task-stream.ts';
-import { AUTHORISE_MS } from './while-allowed.ts';
+import { AUTHORISE_MS, oneAtATime } from './while-allowed.ts';
 
 /** Tasks that one subscription may name. */
 const TASK_IDS_MAX = 1_000;
 /** A comment on every stream this often keeps it from being taken for dead, in milliseconds. */
 const KEEP_ALIVE_MS = 15_000;
+/** The check of one stream holds up those of the others no longer than this, in milliseconds. */
+const TURN_MS = 50;
 
 /** What of a request is needed here. */
 export interface ListenRequest {
@@ -59,7 +62,8 @@ export class TaskStreams {
   readonly #queue: QueueContext;
   readonly #viewing: Viewing;
   readonly #max: number;
-  readonly #open = new Map<TaskStream, Listener>();
+  /** With a check of each: may its listener still be told? */
+  readonly #open = new Map<TaskStream, () => Promise<void>>();
   #timers: readonly NodeJS.Timeout[] = [];
   #isAuthorising = false;
 
@@ -94,7 +98,10 @@ export class TaskStreams {
       upstream: served.body,
       onEnd: () => this.#forget(stream),
     });
-    this.#open.set(stream, listener);
+    this.#open.set(
+      stream,
+      oneAtATime(() => this.#check(stream, listener)),
+    );
     if (this.#timers.length === 0) this.#startTimers();
     return new Response(stream.body, { status: served.status, headers: served.headers });
   }
@@ -144,20 +151,25 @@ export class TaskStreams {
     this.#timers = [];
   }
 
-  /** A token may be revoked, or lose a right, while its stream is open. */
+  /** One after the other, so that many streams are no burst; one that hangs goes on by itself. */
   async #authorise(): Promise<void> {
     if (this.#isAuthorising) return;
     this.#isAuthorising = true;
-    for (const [stream, { who, again }] of this.#open) {
-      try {
-        const now = await again();
-        if (now?.team === who.team && now.owner === who.owner) stream.who = now;
-        else stream.cut();
-      } catch (error) {
-        this.#queue.log.warn({ err: error }, 'who listens could not be told; asking again');
-      }
+    for (const check of this.#open.values()) {
+      await Promise.race([check(), pause(TURN_MS, undefined, { ref: false })]);
     }
     this.#isAuthorising = false;
+  }
+
+  /** A token may be revoked, or lose a right, while its stream is open. */
+  async #check(stream: TaskStream, { who, again }: Listener): Promise<void> {
+    try {
+      const now = await again();
+      if (now?.team === who.team && now.owner === who.owner) stream.who = now;
+      else stream.cut();
+    } catch (error) {
+      this.#queue.log.warn({ err: error }, 'who listens could not be told; asking again');
+    }
   }
 }
 

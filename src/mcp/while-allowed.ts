@@ -2,6 +2,7 @@
  * A wait that ends within a second when the one who waits has lost the right to be told: by the
  * revocation of his token, or of an ability. All waits share one timer.
  */
+import { monotonic } from '../job/clock.ts';
 import { JobError } from '../job/errors.ts';
 import { rightsOf, type Who } from '../job/who.ts';
 import { noSuchJob } from '../queue/get.ts';
@@ -9,6 +10,8 @@ import type { Caller } from './job-tools.ts';
 
 /** Whoever waits or listens is asked for his right to it again this often, in milliseconds. */
 export const AUTHORISE_MS = 500;
+/** Who has not been told after this time is asked for again. */
+const ANSWER_MS = 5_000;
 
 const checks = new Set<() => void>();
 let timer: NodeJS.Timeout | null = null;
@@ -31,12 +34,12 @@ export async function whileAllowed<T>(
   if (again === undefined) return wait(signal);
   const lost = new AbortController();
   const { promise: refused, reject } = Promise.withResolvers<never>();
-  const check = async (): Promise<void> => {
+  const check = oneAtATime(async () => {
     const now = await again();
     if (now !== null && (rightsOf(now) === rightsOf(who) || (await sees(now)))) return;
     reject(now === null ? new JobError('AUTHENTICATION_REQUIRED') : noSuchJob());
     lost.abort();
-  };
+  });
   // Who cannot be told for a moment is asked for again.
   const checkSoon = () => void check().catch(() => {});
   begin(checkSoon);
@@ -45,6 +48,19 @@ export async function whileAllowed<T>(
   } finally {
     end(checkSoon);
   }
+}
+
+/** A check that does nothing while the one before is under way, unless that hangs. */
+export function oneAtATime(check: () => Promise<void>): () => Promise<void> {
+  let beganAt: number | null = null;
+  return async () => {
+    if (beganAt !== null && monotonic() - beganAt < ANSWER_MS) return;
+    const at = monotonic();
+    beganAt = at;
+    await check().finally(() => {
+      if (beganAt === at) beganAt = null;
+    });
+  };
 }
 
 function begin(check: () => void): void {

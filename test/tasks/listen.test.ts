@@ -172,6 +172,26 @@ test('a stream ends within 5 s when its token is revoked', async (t) => {
   assert.equal(frames.at(-1).result, undefined);
 });
 
+test('a stream whose caller cannot be told holds up the check of no other', async (t) => {
+  let isRevoked = false;
+  const identify: Identify = async (request) => {
+    const who = await byName(request);
+    if (!isRevoked) return who;
+    return who?.owner === 'bert' ? new Promise(() => {}) : null;
+  };
+  const { url } = await aTaskServer(t, { identify });
+  const streams: Stream[] = [];
+  for (const token of ['anna/bert/*', 'anna/anna/*']) {
+    const taskId = await submitted(url, 'nap', { ms: 60_000 }, { token });
+    const stream = await listen(t, url, { taskIds: [taskId] }, { token });
+    await until('the snapshot is there', () => stream.frames.length >= 2);
+    streams.push(stream);
+  }
+  isRevoked = true;
+  await until('the other has ended', () => streams[1]?.isEnded() ?? false, { ms: 4_000 });
+  assert.equal(streams[0]?.isEnded(), false);
+});
+
 test('what the SDK sends of its own goes through, beside the tasks', async (t) => {
   const { url } = await aTaskServer(t, {
     tools: (mcp, { notify }) => {

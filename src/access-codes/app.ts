@@ -4,6 +4,7 @@
 import type { McpServer } from '@modelcontextprotocol/server';
 import type { ServeOptions, ToolContext } from '../http.ts';
 import type { Store } from '../index.ts';
+import { ABILITIES } from './access.ts';
 import { registerCodeTools } from './code-tools.ts';
 import { registerPlanTools } from './plan-tools.ts';
 import { registerProjectTools } from './project-tools.ts';
@@ -17,17 +18,6 @@ export const ACCESS_CODE_JOBS = new URL(
   import.meta.url.endsWith('.ts') ? './jobs.ts' : './jobs.js',
   import.meta.url,
 );
-
-/** What each ability allows, as clients are told. */
-const ABILITIES = {
-  'project:view-any': 'List projects.',
-  'project:create': 'Create projects.',
-  'project-subscription-plan:view-any': 'List plans.',
-  'project-subscription-plan:create': 'Create plans.',
-  'project-access-code:view-any': 'List access codes, masked.',
-  'project-access-code:create': 'Generate access codes, and preview what they cost.',
-  'project-access-code:update': 'Redeem access codes.',
-};
 
 type Application = Pick<
   Required<ServeOptions>,

@@ -59,13 +59,29 @@ test('a token that cannot be made changes nothing', async (t) => {
   const args = ['token', 'create', '--db', db, '--team', 'New', '--owner', 'bob', '--json'];
   const wrong = await cli([...args, '--ability', 'everything']);
   assert.notEqual(wrong.code, 0);
-  assert.match(String(errorOf(wrong)['message']), /"everything" is not of the form/);
+  assert.match(String(errorOf(wrong)['message']), /no ability everything/);
+  const malformed = await cli([...args, '--ability', 'everything', '--any-ability']);
+  assert.match(String(errorOf(malformed)['message']), /"everything" is not of the form/);
   const missing = await cli(args);
   assert.deepEqual([missing.code, errorOf(missing)['code']], [1, 'USAGE']);
   assert.equal(
     (dataOf(await cli(['token', 'list', '--db', db, '--json']))['data'] as Data[]).length,
     1,
   );
+});
+
+test('an ability that there is not is refused with those that there are, unless it is said to be meant', async (t) => {
+  const db = join(tempFolder(t), 'jobs.db');
+  const args = ['token', 'create', '--db', db, '--team', 'New', '--owner', 'bob', '--json'];
+  const slip = await cli([...args, '--ability', 'mcp:full,project-acces-code:create']);
+  const { code, message, remediation } = errorOf(slip);
+  assert.deepEqual([slip.code, code], [1, 'VALIDATION_FAILED']);
+  assert.match(String(message), /no ability project-acces-code:create/);
+  assert.match(String(remediation), /mcp:full, .*project-access-code:create/);
+  assert.equal(existsSync(db), false, 'nothing is made');
+  const own = ['--ability', 'scope:project:prj_1,report:write', '--any-ability'];
+  assert.equal((await cli([...args, ...own])).code, 0);
+  assert.equal((await cli([...args, '--ability', 'job:view-any,scope:project:prj_1'])).code, 0);
 });
 
 test('looking into a database that is not there makes none', async (t) => {

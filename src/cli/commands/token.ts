@@ -13,6 +13,7 @@ interface CreateOptions {
   readonly ability: readonly string[];
   readonly project?: readonly string[];
   readonly name: string;
+  readonly anyAbility?: boolean;
   readonly test?: boolean;
   readonly expiresDays?: number;
   readonly json?: boolean;
@@ -39,6 +40,9 @@ export function tokenCommand(): Command {
         '--ability <a,b>',
         "abilities, such as mcp:full; '*' is every one but job:view-any, which is granted by name",
       ).makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--any-ability', 'take abilities too that only a server of your own knows'),
     )
     .addOption(listOption('--project <id>', 'limit the token to this project; may be repeated'))
     .addOption(new Option('--name <name>', 'what the token is for').default('token'))
@@ -82,6 +86,7 @@ ${EXIT_CODES_HELP}`,
 async function create(options: CreateOptions): Promise<void> {
   const { withStore, createToken } = await database();
   const { db, team, owner, name, ability, project, expiresDays } = options;
+  if (options.anyAbility !== true) await refuseUnknown(ability);
   const made = await withStore({ db, mustExist: false }, (store) =>
     createToken(store, {
       team,
@@ -96,6 +101,21 @@ async function create(options: CreateOptions): Promise<void> {
   if (options.json === true) return printJson({ ...made, name, abilities: ability }, true);
   printLine(made.token);
   say(`Token ${made.id} of team ${made.team_id}, owner ${made.owner_id}. It is not shown again.`);
+}
+
+/** A slip of the pen would else show only when the token is refused. */
+async function refuseUnknown(abilities: readonly string[]): Promise<void> {
+  const [{ ABILITIES }, { VIEW_ANY }] = await Promise.all([
+    import('../../access-codes/access.ts'),
+    import('../../job/who.ts'),
+  ]);
+  const known = ['*', VIEW_ANY, 'mcp:full', ...Object.keys(ABILITIES)];
+  const unknown = abilities.find((one) => !known.includes(one) && !one.startsWith('scope:'));
+  if (unknown === undefined) return;
+  const named = unknown.split(':').map(shownName).join(':');
+  throw new CliError('VALIDATION_FAILED', `There is no ability ${named}.`, {
+    remediation: `There are ${known.join(', ')}. For a server with abilities of its own add --any-ability.`,
+  });
 }
 
 async function list(options: ListOptions): Promise<void> {

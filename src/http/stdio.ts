@@ -11,7 +11,7 @@ import type {
 import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio';
 import type { Readable, Writable } from 'node:stream';
 import type { AnyDefinition } from '../job/definition.ts';
-import { JobError } from '../job/errors.ts';
+import { JobError, toErrorBody, toFailure } from '../job/errors.ts';
 import { newId } from '../job/ids.ts';
 import { can } from '../job/who.ts';
 import type { Viewing } from '../mcp/job-view.ts';
@@ -21,6 +21,7 @@ import type { Store } from '../store/store.ts';
 import type { Identify } from '../team/identify.ts';
 import { supervise } from '../worker/supervise.ts';
 import { startSweeper } from '../worker/sweeper.ts';
+import { BoundedLines, type RequestId } from './bounded-lines.ts';
 import { checkOptions, type CheckedOptions } from './check-options.ts';
 import { keepHouse } from './housekeeping.ts';
 import { serverFor, type Call, type McpServerOptions } from './mcp-server.ts';
@@ -61,39 +62,50 @@ export async function startStdio(options: StdioOptions): Promise<ServingStdio> {
   const stopSweeper = startSweeper({ store, retentionMs, log });
   const stopHousekeeping = maintain && keepHouse(maintain, store, log);
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  let isClosing = false;
-  const gone = (): void => {
-    isClosing = true;
-    end();
-  };
-  for (const event of ['end', 'close', 'error']) input.once(event, gone);
-  output.once('error', gone);
-  const onClosed = (): void => {
-    // The SDK reads no more after a message that it does not take: nobody would see the end of stdin.
-    if (!isClosing) log.error({}, 'a message was longer than 10 MiB; the connection is closed');
-    gone();
-  };
+  for (const event of ['end', 'close', 'error']) input.once(event, end);
+  output.once('error', end);
   const served = { served: first, ...perCall(first, ask) };
   const make = ({ era }: Pick<McpRequestContext, 'era'>): McpServer => {
     const mcp: McpServer = serverFor({ era, ...served, notify: notifierOf(() => mcp) }, parts);
     return mcp;
   };
-  const wire = new StdioServerTransport(input, output);
+  const { maxBodyBytes } = checked;
+  const lines = new BoundedLines(maxBodyBytes, (id) => {
+    log.warn({ bytes_max: maxBodyBytes }, 'a message was too long and is left out');
+    if (id !== null) wire.send(tooLarge(id, maxBodyBytes, parts.docsUrl)).catch(() => {});
+  });
+  const maxBufferSize = maxBodyBytes + 1;
+  const wire = new StdioServerTransport(input.pipe(lines), output, { maxBufferSize });
   const handle = serveStdio(make, {
-    transport: new TaskTransport({ wire, parts, max: checked.maxSubscriptions, ask, onClosed }),
+    transport: new TaskTransport({
+      wire,
+      parts,
+      max: checked.maxSubscriptions,
+      ask,
+      onClosed: end,
+    }),
     onerror: (error) => log.debug({ err: error }, 'a message could not be served'),
   });
   log.info({ tools: [...definitions.keys()] }, 'serving on stdio');
   return {
     ended,
     async close(graceMs) {
-      isClosing = true;
       waits.close();
       await supervision.stop(graceMs);
+      input.unpipe(lines);
       await handle.close();
       await Promise.all([stopSweeper(), stopHousekeeping?.()]);
     },
   };
+}
+
+function tooLarge(id: RequestId, bytesMax: number, docsUrl: string) {
+  const error = new JobError('PAYLOAD_TOO_LARGE', {
+    message: `The message is larger than ${bytesMax} bytes.`,
+    context: { bytes_max: bytesMax },
+  });
+  const data = toErrorBody(toFailure(error, newId('req')), docsUrl);
+  return { jsonrpc: '2.0' as const, id, error: { code: -32_600, message: error.message, data } };
 }
 
 function partsOf(

@@ -141,14 +141,29 @@ test('a host that is killed leaves nothing behind, not even a worker that is blo
   await isGone(pid);
 });
 
-test('a message that is too long ends the connection, which is said, and all that belongs to it', async (t) => {
-  const { child } = host(t, argsFor(join(tempFolder(t), 'jobs.db')), 'pipe');
+test('a message that is too long is refused as over HTTP, whatever its form, and the connection lives on', async (t) => {
+  const on = host(t, argsFor(join(tempFolder(t), 'jobs.db')), 'pipe');
   let log = '';
-  child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString()));
-  child.stdin?.on('error', () => {});
-  child.stdin?.write('x'.repeat(11 * 1_048_576));
-  const ended = once(child, 'exit');
-  assert.deepEqual(await ended, [0, null]);
-  assert.match(log, /longer than 10 MiB/);
-  await isGone(child.pid ?? 0);
+  on.child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  on.send(initialize);
+  const text = 'x'.repeat(1_048_576);
+  const params = { name: 'echo', arguments: { text } };
+  on.send({ id: 2, method: 'tools/call', params });
+  on.send({ method: 'tools/call', params: { ...params, id: 7 }, id: 'three' });
+  on.send({ id: 4, result: { method: 'tools/call', text } });
+  on.child.stdin?.write(`${text.repeat(12)}\n`);
+  await call(on, 5, ['echo', { text: 'y'.repeat(1_000_000) }]);
+  const refused = on.lines.flatMap((line) => {
+    const { id, error } = JSON.parse(line) as {
+      id: unknown;
+      error?: { code: number; data: { code: string; context: object } };
+    };
+    return error ? [[id, error.code, error.data.code, error.data.context]] : [];
+  });
+  const why = [-32_600, 'PAYLOAD_TOO_LARGE', { bytes_max: 1_048_576, retryable: false }];
+  assert.deepEqual(refused, [
+    [2, ...why],
+    ['three', ...why],
+  ]);
+  assert.equal(log.match(/too long/g)?.length, 4);
 });

@@ -25,6 +25,10 @@ import { settingsOf } from './settings.ts';
 import { getPlan, insertBatch, insertCode, type PlanRow } from './statements.ts';
 import { idText } from './text.ts';
 
+/**
+ * The most that an operator may allow, and not what is allowed here, which `prepare` checks: the schema
+ * is a constant of this module. Workers check by it too what was submitted under another setting.
+ */
 const QUANTITY_MAX = 10_000;
 
 const input = z

@@ -16,8 +16,8 @@ export function dropMalformedAnswers(server: Server): void {
   server.connect = async (transport) => {
     await connect(transport);
     const receive = transport.onmessage as Receive;
-    const onmessage: Receive = (message, extra) => receive(withoutMalformed(message), extra);
-    Object.assign(transport, { onmessage });
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- a Transport is no EventTarget
+    transport.onmessage = (message, extra) => receive(withoutMalformed(message), extra);
   };
 }
 

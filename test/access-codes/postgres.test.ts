@@ -23,6 +23,7 @@ async function everyRowOf(url: string): Promise<string> {
 }
 
 await import('./batches.test.ts');
+await import('./bounds.test.ts');
 await import('./redeem.test.ts');
 await import('./tenancy.test.ts');
 await import('./tools.test.ts');

@@ -123,6 +123,14 @@ test('unknown, foreign, used and expired codes are answered alike', async () => 
   assert.equal(again.subscriber_id, 'second');
 });
 
+test('a code that was redeemed is told to no other team, not even with its subscriber', async () => {
+  const [code] = await codesOf(1);
+  const args = { code, subscriber_id: 'ours' };
+  await server.data(token, 'redeem_access_code', args);
+  const stranger = await server.token({ team: 'another', owner: 'eve' });
+  assert.equal(await server.refusal(stranger, 'redeem_access_code', args), 'RESOURCE_NOT_FOUND');
+});
+
 test('an expired code that was redeemed in time still gives its subscriber the same answer', async () => {
   const [code = ''] = await codesOf(1, { expiry_preset: '1_day' });
   const args = { code, subscriber_id: 'early' };

@@ -154,6 +154,13 @@ test('a delivery of an earlier run does not end the rest of a later one', async 
     [deliveryId(id, 0), queueOf('print'), { id, run: 0 }],
   );
   assert.deepEqual((await claim(store)).jobs, []);
+  // Another one that is due makes the claim look at deliveries at all.
+  const other = await store.insert(aJob(), 0);
+  const claimed = [...(await claim(store, { limit: 1 })).jobs, ...(await claim(store)).jobs];
+  assert.deepEqual(
+    claimed.map((one) => one.id),
+    [other.id],
+  );
   assert.equal((await store.get(id, ownerOf(job)))?.status, 'queued');
 });
 

@@ -1,11 +1,48 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { now } from '../../../src/job/clock.ts';
+import { defineStatement } from '../../../src/job/effects.ts';
 import { type JobError } from '../../../src/job/errors.ts';
-import { complete } from '../../../src/job/transitions.ts';
-import { aJob, aJobThatIs, claim, ownerOf, who } from '../../support/a-job.ts';
+import type { Job } from '../../../src/job/job.ts';
+import { ask, cancel, complete, handBack } from '../../../src/job/transitions.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { aJob, aJobThatIs, applied, claim, ownerOf, who } from '../../support/a-job.ts';
 import { until } from '../../support/until.ts';
 import type { OpenStore } from './open.ts';
+
+const CHANGED_AT = 'UPDATE jobs SET updated_at = :at WHERE id = :id';
+const changedAt = defineStatement<{ id: string; at: number }>({
+  name: 'changed_at',
+  sqlite: CHANGED_AT,
+  postgres: CHANGED_AT,
+});
+
+/** Moves of a job that was changed last at a later time than now. */
+const LATER: readonly (readonly [
+  string,
+  'queued' | 'running' | 'waiting',
+  (store: Store, job: Job) => Promise<unknown>,
+])[] = [
+  ['it is claimed', 'queued', (store) => claim(store)],
+  [
+    'it tells of progress',
+    'running',
+    (store, { id, lease }) =>
+      store.progress({ id, lease: lease ?? '' }, { done: 1, total: null, message: null }),
+  ],
+  ['it is handed back', 'running', (store, job) => store.apply(job.id, handBack(job))],
+  [
+    'one of its questions is answered',
+    'running',
+    async (store, job) => {
+      await applied(store, job, ask(job, { size: 'How large?', color: 'In color?' }, 60_000));
+      await store.write([changedAt({ id: job.id, at: now() + 3_600_000 })]);
+      await store.answer(job.id, who(), { size: 'A4' });
+    },
+  ],
+  ['it is cancelled', 'waiting', (store, { id }) => store.applyAs(id, who(), cancel('req_2'))],
+];
 
 export function keeping(open: OpenStore): void {
   test('an inserted job is queued and is read back as it was given', async (t) => {
@@ -136,6 +173,31 @@ export function keeping(open: OpenStore): void {
     await store.apply(id, complete(running, '{}', []));
     const done = await store.get(id, ownerOf(running));
     assert.deepEqual([done?.updatedAt, done?.completedAt], [createdAt, createdAt]);
+  });
+
+  for (const [what, status, move] of LATER) {
+    test(`the last change of a job does not go back when ${what}`, async (t) => {
+      const store = await open(t);
+      const { id } = await aJobThatIs(store, status, { tool: 'print' });
+      const at = now() + 3_600_000;
+      await store.write([changedAt({ id, at }, { expect: 1 })]);
+      const before = await store.get(id, who());
+      assert.equal(before?.updatedAt, at);
+      await move(store, before);
+      const after = await store.get(id, who());
+      assert.notDeepEqual(after, before);
+      assert.ok(after && after.updatedAt >= at, String(after?.updatedAt));
+      if (after.startedAt !== null) assert.ok(after.startedAt >= after.createdAt);
+    });
+  }
+
+  test('a job that runs again began when it first ran', async (t) => {
+    const store = await open(t);
+    const first = await aJobThatIs(store, 'running');
+    await store.apply(first.id, handBack(first));
+    await pause(5);
+    const [again] = (await claim(store, { tools: [first.tool] })).jobs;
+    assert.equal(again?.startedAt, first.startedAt);
   });
 
   test('whoever listens hears of each committed change, with its status', async (t) => {

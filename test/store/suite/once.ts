@@ -34,6 +34,7 @@ export function once(open: OpenStore): void {
       assert.equal(await store.insertOnce(aJob(given), 0, aKey()), null);
     }
     assert.equal(await store.replay(who({ team: 'tem_c' }), 'print', 'k1'), null);
+    assert.equal(await store.replay(who({ owner: 'usr_c' }), 'print', 'k1'), null);
     assert.equal(await store.replay(who(), 'fax', 'k1'), null);
   });
 
@@ -44,6 +45,13 @@ export function once(open: OpenStore): void {
     assert.equal(await store.replay(who(), 'print', 'k1'), null);
     assert.equal(await store.insertOnce(aJob(), 0, aKey({ hash: 'h2' })), null);
     assert.equal((await store.replay(who(), 'print', 'k1'))?.hash, 'h2');
+  });
+
+  test('a sweep forgets no key before it has expired', async (t) => {
+    const store = await open(t);
+    await store.insertOnce(aJob(), 0, aKey());
+    await store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 });
+    assert.equal((await store.replay(who(), 'print', 'k1'))?.hash, 'h1');
   });
 
   test('a submission that is refused leaves its key free', async (t) => {

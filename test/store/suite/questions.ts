@@ -6,8 +6,8 @@ import type { Store } from '../../../src/store/store.ts';
 import { aJobThatIs, applied, claim, who } from '../../support/a-job.ts';
 import type { OpenStore } from './open.ts';
 
-async function asking(store: Store) {
-  const job = await aJobThatIs(store, 'running');
+async function asking(store: Store, scope: string | null = null) {
+  const job = await aJobThatIs(store, 'running', { scope });
   return applied(store, job, ask(job, { size: 'How large?', color: 'In color?' }, 60_000));
 }
 
@@ -47,14 +47,15 @@ export function questions(open: OpenStore): void {
 
   test('nobody but the owner answers, and only while the job waits', async (t) => {
     const store = await open(t);
-    const waiting = await asking(store);
+    const waiting = await asking(store, 'prj_1');
     for (const stranger of [
       who({ team: 'tem_b' }),
       who({ owner: 'usr_b', abilities: ['*', VIEW_ANY] }),
+      who({ scopes: ['prj_2'] }),
     ]) {
-      assert.deepEqual(await store.answer(waiting.id, stranger, { size: 1, color: 1 }), {
-        outcome: 'stale',
-      });
+      for (const given of [{ size: 1 }, { size: 1, color: 1 }]) {
+        assert.deepEqual(await store.answer(waiting.id, stranger, given), { outcome: 'stale' });
+      }
     }
     assert.deepEqual(await store.get(waiting.id, who()), waiting);
     for (const status of ['queued', 'running', 'completed', 'cancelled'] as const) {

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'node:test';
+import { now } from '../../../src/job/clock.ts';
 import { complete } from '../../../src/job/transitions.ts';
 import { identityOf } from '../../../src/store/process-identity.ts';
 import type { Store, SweepOptions } from '../../../src/store/store.ts';
@@ -129,6 +130,14 @@ export function sweeping(open: OpenStore): void {
     assert.deepEqual((await sweep(store, { toolMissingMs: 20 })).moved, []);
     await store.beat({ ...worker, id: 'wrk_2', tools: [] });
     assert.deepEqual((await sweep(store, { toolMissingMs: 20 })).moved, [], 'counted anew');
+  });
+
+  test('the retention of a job begins when it has ended, however old it is', async (t) => {
+    const store = await open(t);
+    const job = await aJobThatIs(store, 'running', { createdAt: now() - 3_600_000 });
+    await applied(store, job, complete(job, '{}', []));
+    assert.equal((await sweep(store, { retentionMs: 60_000 })).purged, 0);
+    assert.equal((await store.get(job.id, who()))?.status, 'completed');
   });
 
   test('final jobs are purged after their retention, at most a hundred at a time', async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { now } from '../../../src/job/clock.ts';
 import { newId } from '../../../src/job/ids.ts';
-import { cancel, answer } from '../../../src/job/transitions.ts';
+import { answer, cancel, complete } from '../../../src/job/transitions.ts';
 import { VIEW_ANY, type Who } from '../../../src/job/who.ts';
 import type { ListQuery, ShownStatus, Store } from '../../../src/store/store.ts';
 import { aJob, aJobThatIs, claim, who } from '../../support/a-job.ts';
@@ -82,6 +82,44 @@ export function visibility(open: OpenStore): void {
     assert.deepEqual(await seenBy(['prj_1', 'prj_2']), new Set(['prj_1', 'prj_2', null]));
     assert.deepEqual(await seenBy([]), new Set([null]));
     assert.deepEqual(await seenBy(["prj_1'", '%', '*']), new Set([null]));
+  });
+
+  test('view-any widens to the team within the scopes of the caller, and no further', async (t) => {
+    const store = await open(t);
+    const asking = who({ owner: 'usr_b', abilities: ['*', EVERY], scopes: ['prj_1'] });
+    for (const scope of [null, 'prj_1', 'prj_2']) {
+      const { id } = await store.insert(aJob({ scope }), 0);
+      const seen = scope !== 'prj_2';
+      assert.equal((await store.get(id, asking)) !== null, seen);
+      const listed = await list(store, { who: asking });
+      assert.equal(
+        listed.some((job) => job.id === id),
+        seen,
+      );
+    }
+  });
+
+  test('an input and a result are given to whom their job is shown, and to nobody else', async (t) => {
+    const store = await open(t);
+    const strangers: Who[] = [
+      who({ team: 'tem_b' }),
+      who({ team: 'tem_b', abilities: ['*', EVERY] }),
+      who({ owner: 'usr_b' }),
+      who({ scopes: ['prj_2'] }),
+    ];
+    const large = JSON.stringify('x'.repeat(100_000));
+    for (const input of ['{"a":1}', large]) {
+      const job = await aJobThatIs(store, 'running', { scope: 'prj_1', input });
+      await store.apply(job.id, complete(job, input, []));
+      for (const kind of ['input', 'result'] as const) {
+        for (const stranger of strangers) {
+          assert.equal(await store.payload(job.id, stranger, kind), null);
+        }
+        assert.ok((await store.payload(job.id, who({ scopes: ['prj_1'] }), kind)) === input);
+        const every = who({ owner: 'usr_b', abilities: [EVERY] });
+        assert.ok((await store.payload(job.id, every, kind)) === input);
+      }
+    }
   });
 
   test('nobody but the owner cancels or answers, whatever they may see', async (t) => {

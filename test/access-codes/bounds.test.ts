@@ -4,6 +4,8 @@ import { after, before, test } from 'node:test';
 import * as codes from '../../src/access-codes/statements.ts';
 import { defineStatement } from '../../src/index.ts';
 import { newId } from '../../src/job/ids.ts';
+import { createToken } from '../../src/team/mint.ts';
+import { touchToken } from '../../src/team/statements.ts';
 import { batchOf, onBoth, planOf, served, type Served } from './served.ts';
 
 type Code = { id: string; team_id: string; code_mac: Uint8Array };
@@ -153,4 +155,39 @@ test('a code is refused from the very millisecond in which it expires', async ()
   assert.deepEqual(await redeemAt(AT), [0]);
   assert.deepEqual(await redeemAt(AT - 1), [1]);
   assert.deepEqual(await redeemAt(AT - 1), [0]);
+});
+
+test('a batch has each of its places once, and a code stands in one batch alone', async () => {
+  const [first, second] = known;
+  const rowOf = (ordinal: number, code_mac: Uint8Array) => ({
+    id: newId('sub'),
+    team,
+    project,
+    plan,
+    batch,
+    ordinal,
+    code_mac,
+    first4: 'ABCD',
+    last4: 'WXYZ',
+    expires_at: null,
+    at: AT,
+  });
+  assert.ok(first && second);
+  const fresh = () => crypto.getRandomValues(new Uint8Array(32));
+  const conflict = { code: 'CONFLICT' };
+  await assert.rejects(server.store.write([codes.insertCode([rowOf(1, fresh())])]), conflict);
+  await assert.rejects(
+    server.store.write([codes.insertCode([rowOf(5, first.code_mac)])]),
+    conflict,
+  );
+  assert.equal((await server.store.read(ofBatch, { batch })).length, 4);
+});
+
+test('the use of a token is noted once in a minute, whoever saw it', async () => {
+  const { id } = await createToken(server.store, { team: 'used', owner: 'ann', abilities: ['*'] });
+  const noteAt = async (at: number) =>
+    (await server.store.write([touchToken({ id, at, before: at - 60_000 })])).changed;
+  assert.deepEqual(await noteAt(AT), [1]);
+  assert.deepEqual(await noteAt(AT + 59_999), [0]);
+  assert.deepEqual(await noteAt(AT + 60_000), [1]);
 });

@@ -6,10 +6,10 @@ import { Client } from 'pg';
 import { startPostgres } from '../../scripts/postgres/server.ts';
 import { JobError } from '../../src/job/errors.ts';
 import { defineStatement } from '../../src/index.ts';
-import { complete } from '../../src/job/transitions.ts';
+import { cancel, complete } from '../../src/job/transitions.ts';
 import { openStore } from '../../src/postgres.ts';
 import type { Store } from '../../src/store/store.ts';
-import { aJob, claim, who } from '../support/a-job.ts';
+import { aJob, aJobThatIs, claim, who } from '../support/a-job.ts';
 import { Cable } from '../faults/cable.ts';
 import { Seeded } from '../faults/random.ts';
 import { emptyDatabase, psql, thePostgres } from '../support/postgres.ts';
@@ -161,6 +161,33 @@ test('a server that would lose data in a power cut is refused', async (t) => {
   }
 });
 
+test('a commit that a standby was not waited for is told as unknown', async (t) => {
+  const server = await aServer(t);
+  const url = server.url('postgres');
+  const store = await aStore(t, url);
+  await store.insert(aJob(), 0);
+  await psql(url, `ALTER SYSTEM SET synchronous_standby_names TO 'elsewhere'`);
+  await psql(url, 'SELECT pg_reload_conf()');
+  await until('the setting is read', async () => {
+    const [row] = await psql(url, 'SHOW synchronous_standby_names');
+    return row?.['synchronous_standby_names'] === 'elsewhere';
+  });
+  const refused = assert.rejects(store.insert(aJob(), 0), { code: 'STORE_UNKNOWN' });
+  const cancelled = `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`;
+  await until('the wait for the standby was ended', async () => {
+    return (await psql(url, cancelled)).length > 0;
+  });
+  await refused;
+  await psql(url, `ALTER SYSTEM RESET synchronous_standby_names`);
+  await psql(url, 'SELECT pg_reload_conf()');
+});
+
+/** Writes down under which setting it is committed. */
+const see = defineStatement({
+  name: 'see',
+  postgres: `INSERT INTO seen VALUES (current_setting('synchronous_commit'))`,
+});
+
 test('what is acknowledged is on the disk, whatever the server does by default', async (t) => {
   const url = await emptyDatabase();
   await psql(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET synchronous_commit TO off`);
@@ -180,10 +207,32 @@ test('what is acknowledged is on the disk, whatever the server does by default',
   const [job] = (await claim(store)).jobs;
   assert.ok(job);
   await store.apply(job.id, complete(job, '{}', []));
+  const other = await aJobThatIs(store, 'running');
+  await store.apply(other.id, complete(other, '{}', [see({})]));
+  await store.write([see({})]);
+  await store.applyAs((await store.insert(aJob(), 0)).id, who(), cancel('req_2'));
+  const seen = (await psql(url, 'SELECT value FROM seen')).map(({ value }) => value);
   assert.deepEqual(
-    (await psql(url, 'SELECT value FROM seen')).map(({ value }) => value),
-    ['on', 'on', 'on'],
+    seen,
+    Array.from({ length: 10 }, () => 'on'),
   );
+});
+
+test('a commit whose answer is lost is told as unknown, and is not made again', async (t) => {
+  const url = await emptyDatabase();
+  const store = await aStore(t, url);
+  await store.insert(aJob(), 0);
+  await psql(
+    url,
+    `CREATE FUNCTION end_it() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN PERFORM nextval('ends'); PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+     CREATE SEQUENCE ends;
+     CREATE CONSTRAINT TRIGGER end_it AFTER INSERT ON jobs DEFERRABLE INITIALLY DEFERRED
+       FOR EACH ROW EXECUTE FUNCTION end_it()`,
+  );
+  await assert.rejects(store.insert(aJob(), 0), { code: 'STORE_UNKNOWN' });
+  const [row] = await psql(url, 'SELECT last_value::int AS ends FROM ends');
+  assert.equal(row?.['ends'], 1);
 });
 
 test('an address that cannot be used is refused without being repeated', async () => {

@@ -56,6 +56,42 @@ test('limits and caps are exact whatever isolation is the default of the databas
   assert.equal((await psql(url, `SELECT 1 FROM jobs WHERE status = 'running'`)).length, 3);
 });
 
+test('a job that moves on while a claim waits for its row is not claimed', async (t) => {
+  const { url, store } = await aStore(t);
+  const { id } = await store.insert(aJob(), 0);
+  const stranger = await aStranger(t, url);
+  await stranger.query(
+    `UPDATE jobs SET status = 'running', runs = 1, lease = 'theirs', worker = 'wrk_9',
+      lease_until = 9e15::bigint WHERE id = $1`,
+    [id],
+  );
+  const claiming = claim(store);
+  await untilOneWaits(url);
+  await stranger.query('COMMIT');
+  assert.deepEqual((await claiming).jobs, []);
+  const [row] = await psql(url, 'SELECT lease, runs FROM jobs');
+  assert.deepEqual(row, { lease: 'theirs', runs: 1 });
+});
+
+test('a sweep takes no job back that was claimed anew while it looked', async (t) => {
+  const { url, store } = await aStore(t);
+  const { id } = await store.insert(aJob(), 0);
+  await claim(store, { leaseMs: 1 });
+  await pause(5);
+  const stranger = await aStranger(t, url);
+  await stranger.query(
+    `UPDATE jobs SET runs = 2, lease = 'theirs', worker = 'wrk_9', lease_until = 9e15::bigint
+      WHERE id = $1`,
+    [id],
+  );
+  const sweeping = store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 });
+  await untilOneWaits(url);
+  await stranger.query('COMMIT');
+  assert.deepEqual((await sweeping).moved, []);
+  const [row] = await psql(url, 'SELECT status, lease FROM jobs');
+  assert.deepEqual(row, { status: 'running', lease: 'theirs' });
+});
+
 test('changes that share a commit lock their jobs in one order, whoever asks for them in which', async (t) => {
   const { url, store } = await aStore(t);
   const jobs = [await store.insert(aJob(), 0), await store.insert(aJob(), 0)];

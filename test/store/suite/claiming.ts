@@ -42,6 +42,17 @@ export function claiming(open: OpenStore): void {
     assert.deepEqual([...first, ...second], ids);
   });
 
+  test('no more than the limit is claimed of all tools together', async (t) => {
+    const store = await open(t);
+    const tools = ['print', 'scan', 'fax'];
+    for (const tool of [...tools, ...tools]) await store.insert(aJob({ tool }), 0);
+    const claimed: number[] = [];
+    for (const limit of [2, 3, 9]) {
+      claimed.push((await claim(store, { tools, limit })).jobs.length);
+    }
+    assert.deepEqual(claimed, [2, 3, 1]);
+  });
+
   test('a tool that the worker does not know is not claimed', async (t) => {
     const store = await open(t);
     await store.insert(aJob({ tool: 'fax' }), 0);

@@ -20,6 +20,20 @@ const OPEN = defineStatement({ name: 'count_open', sqlite: OPEN_TEXT, postgres: 
 const DUE_TEXT = `SELECT count(*) AS due FROM jobs WHERE status = 'queued' AND due_at IS NULL`;
 const DUE = defineStatement({ name: 'count_due', sqlite: DUE_TEXT, postgres: DUE_TEXT });
 
+const WHOSE_TEXT = `SELECT team_id AS team, tool, count(*) AS due FROM jobs
+  WHERE status = 'queued' AND due_at IS NULL GROUP BY team_id, tool ORDER BY team_id, tool`;
+const WHOSE = defineStatement<Record<string, never>, { team: string; tool: string; due: number }>({
+  name: 'count_due_of_each',
+  sqlite: WHOSE_TEXT,
+  postgres: WHOSE_TEXT,
+});
+
+/** Jobs that a claim would meet, by team and tool. */
+async function dueOf(store: Store): Promise<Record<string, number>> {
+  const rows = await store.read(WHOSE, {});
+  return Object.fromEntries(rows.map(({ team, tool, due }) => [`${team} ${tool}`, due]));
+}
+
 type Limits = { perTeam?: number; tools?: Record<string, { max?: number; perTeam?: number }> };
 
 function limits({ perTeam = 0, tools = {} }: Limits): RunningLimits {
@@ -224,6 +238,66 @@ export function limiting(open: OpenStore): void {
     }
     const left = await store.read(OPEN, {});
     assert.deepEqual(left, [{ open: 0 }]);
+  });
+
+  test('holding back the jobs of one team holds back no other', async (t) => {
+    const store = await open(t);
+    await insertAll(store, 8, { team: 'tem_many' });
+    assert.equal((await claim(store, { ...TWO, limit: 2 })).jobs.length, 2);
+    await insertAll(store, 2, { team: 'tem_few' });
+    await insertAll(store, 8, { team: 'tem_many', tool: 'scan' });
+    const few = await claimAll(store, { ...TWO, limit: 2 });
+    assert.deepEqual(
+      few.map(({ team }) => team),
+      ['tem_few', 'tem_few'],
+    );
+    assert.equal((await dueOf(store))['tem_many scan'], 8);
+  });
+
+  test('what runs of one tool takes no room from the limit of another', async (t) => {
+    const store = await open(t);
+    const one = { max: 1, perTeam: 1 };
+    const each = limits({ tools: { print: one, scan: one } });
+    await insertAll(store, 1, { tool: 'scan' });
+    assert.equal((await claimAll(store, { tools: ['scan'], limits: each })).length, 1);
+    await insertAll(store, 2);
+    assert.equal((await claimAll(store, { limits: each })).length, 1);
+  });
+
+  test('the end of a run lets go one job of each tool of its team, and of no other team', async (t) => {
+    const store = await open(t);
+    const tools = ['fax', 'print', 'scan'];
+    const request = { tools, limits: TWO.limits };
+    for (const team of ['tem_b', 'tem_a', 'tem_c']) {
+      for (const tool of tools) await insertAll(store, 3, { team, tool });
+    }
+    const claimed = await claimAll(store, request);
+    assert.equal(claimed.length, 6);
+    const mine = claimed.find(({ team }) => team === 'tem_a');
+    assert.ok(mine);
+    assert.deepEqual(await dueOf(store), {});
+    await store.apply(mine.id, complete(mine, '{}', []));
+    const one = { 'tem_a fax': 1, 'tem_a print': 1, 'tem_a scan': 1 };
+    assert.deepEqual(await dueOf(store), one);
+  });
+
+  test('the sweep lets go what is stranded, and nothing of a team or a tool whose run goes on', async (t) => {
+    const store = await open(t);
+    const request = { tools: ['print', 'scan'], limits: limits({ perTeam: 1 }) };
+    await insertAll(store, 6, { team: 'tem_full' });
+    await insertAll(store, 6, { team: 'tem_full', tool: 'scan' });
+    const stranded = await insertAll(store, 6, { team: 'tem_left' });
+    const claimed = await claimAll(store, request);
+    await sweep(store);
+    await claimAll(store, request);
+    const mine = claimed.find(({ team }) => team === 'tem_left');
+    assert.ok(mine);
+    await store.apply(mine.id, complete(mine, '{}', []));
+    // What the end has let go is cancelled before it is claimed.
+    await store.applyAs(stranded[1] ?? '', ownerOf(mine), cancel('req_2'));
+    assert.deepEqual(await dueOf(store), {});
+    await sweep(store);
+    assert.deepEqual(await dueOf(store), { 'tem_left print': 4 });
   });
 
   test('the sweep lets go what no end of a run will', async (t) => {

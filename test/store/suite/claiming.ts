@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'node:test';
 import { RUNS_MAX } from '../../../src/job/job.ts';
-import { complete, handBack } from '../../../src/job/transitions.ts';
+import { ask, complete, handBack } from '../../../src/job/transitions.ts';
 import type { Store } from '../../../src/store/store.ts';
-import { aJob, claim, who } from '../../support/a-job.ts';
+import { aJob, applied, claim, who } from '../../support/a-job.ts';
 import { until } from '../../support/until.ts';
 import type { OpenStore } from './open.ts';
 
@@ -157,6 +157,20 @@ export function claiming(open: OpenStore): void {
     assert.equal(claimed.filter((tool) => tool === 'print').length, 10, claimed.join(' '));
   });
 
+  test('tools take turns also where one job is claimed at a time', async (t) => {
+    const store = await open(t);
+    const tools = ['print', 'scan'];
+    for (let i = 0; i < 6; i += 1) {
+      for (const tool of tools) await store.insert(aJob({ tool }), 0);
+    }
+    const claimed: string[] = [];
+    for (let i = 0; i < 6; i += 1) {
+      const { jobs } = await claim(store, { tools, limit: 1 });
+      claimed.push(...jobs.map(({ tool }) => tool));
+    }
+    assert.equal(claimed.filter((tool) => tool === 'print').length, 3, claimed.join(' '));
+  });
+
   test('a job that must run alone is taken by an idle worker, and by itself', async (t) => {
     const store = await open(t);
     const first = (await store.insert(aJob(), 0)).id;
@@ -202,6 +216,33 @@ export function claiming(open: OpenStore): void {
     const ended = await store.get(id, who());
     assert.deepEqual([ended?.status, ended?.error?.code], ['failed', 'RUNS_EXHAUSTED']);
     assert.equal(ended?.attempts, 0);
+  });
+
+  test('a job whose fiftieth run has asked is not run again when it is answered', async (t) => {
+    const store = await open(t);
+    const { id } = await store.insert(aJob(), 0);
+    for (let run = 1; run < RUNS_MAX; run += 1) {
+      const [job] = (await claim(store)).jobs;
+      assert.ok(job);
+      await store.apply(id, handBack(job));
+    }
+    const [last] = (await claim(store)).jobs;
+    assert.equal(last?.runs, RUNS_MAX);
+    await applied(store, last, ask(last, { size: 'How large?' }, 60_000));
+    await store.answer(id, who(), { size: 'A4' });
+    assert.deepEqual((await claim(store)).jobs, []);
+    const ended = await store.get(id, who());
+    assert.deepEqual([ended?.status, ended?.error?.code], ['failed', 'RUNS_EXHAUSTED']);
+  });
+
+  test('a lease that was renewed ends as well', async (t) => {
+    const store = await open(t);
+    const { id } = await store.insert(aJob(), 0);
+    const [job] = (await claim(store)).jobs;
+    assert.ok(job?.lease);
+    assert.deepEqual(await store.renew([{ id, lease: job.lease }], 20), []);
+    await pause(40);
+    assert.deepEqual((await store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 })).moved, [id]);
   });
 
   test('renewing prolongs the own lease and names the lost ones', async (t) => {

@@ -125,6 +125,10 @@ export function effects(open: OpenStore): void {
       ok: false,
       changed: [2],
     });
+    assert.deepEqual(await store.write([insertPage(pages(1, 2))], { expect: 1 }), {
+      ok: false,
+      changed: [2],
+    });
     assert.equal(await count(store), 0);
     assert.deepEqual(await store.write([insertPage(pages(1, 2))], { expect: 2 }), {
       ok: true,

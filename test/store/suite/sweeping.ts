@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'node:test';
 import { now } from '../../../src/job/clock.ts';
-import { complete } from '../../../src/job/transitions.ts';
+import { ask, complete } from '../../../src/job/transitions.ts';
 import { identityOf } from '../../../src/store/process-identity.ts';
 import type { Store, SweepOptions } from '../../../src/store/store.ts';
 import { aJob, aJobThatIs, applied, claim, who } from '../../support/a-job.ts';
@@ -82,6 +82,15 @@ export function sweeping(open: OpenStore): void {
     const elsewhere = [boot, 'another-namespace', pid, start].join('/');
     await store.beat({ id: 'wrk_1', process: elsewhere, supervisor: elsewhere, tools: ['print'] });
     await aJobThatIs(store, 'running');
+    assert.deepEqual((await sweep(store)).moved, []);
+  });
+
+  test('no lease and no wait for an answer ends before its time', async (t) => {
+    const store = await open(t);
+    const asking = await aJobThatIs(store, 'running');
+    await applied(store, asking, ask(asking, { q: 1 }, 4_000));
+    await store.insert(aJob(), 0);
+    assert.equal((await claim(store, { leaseMs: 4_000 })).jobs.length, 1);
     assert.deepEqual((await sweep(store)).moved, []);
   });
 

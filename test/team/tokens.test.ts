@@ -144,6 +144,28 @@ test('the last use is noted at most once a minute, however many calls there are'
   assert.ok(((await used()) ?? 0) >= first);
 });
 
+test('no secret of a token is logged, at whatever level, right or wrong', async () => {
+  const lines: string[] = [];
+  const say = (fields: object, message = '') => {
+    lines.push(JSON.stringify(fields) + message);
+  };
+  const log = { debug: say, info: say, warn: say, error: say };
+  const fails = Object.assign(Object.create(store) as Store, {
+    read: store.read.bind(store),
+    write: () => Promise.reject(new Error('no')),
+  });
+  const identify = tokens(fails, { log });
+  const right = await createToken(store, ANN);
+  const revoked = await createToken(store, ANN);
+  await revokeToken(store, revoked.id);
+  const shown = [right.token, revoked.token, makeTokenText('live').text, `${right.token}x`];
+  for (const token of shown) await identify(asked(token));
+  const deadline = Date.now() + 5_000;
+  while (lines.length === 0 && Date.now() < deadline) await new Promise(setImmediate);
+  assert.match(lines.join(), /was not noted/);
+  for (const token of shown) assert.ok(!lines.join().includes(token.split('_')[3] ?? token));
+});
+
 test('lists show the holder own live tokens without secrets, the operator all', async () => {
   const mine = await createToken(store, { ...ANN, team: 'lists', name: 'laptop' });
   const gone = await createToken(store, { ...ANN, team: 'lists' });

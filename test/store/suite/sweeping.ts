@@ -121,6 +121,7 @@ export function sweeping(open: OpenStore): void {
     assert.equal((await store.get(fax.id, who()))?.status, 'queued', 'no worker lives at all');
     await store.beat({ id: 'wrk_1', process: self(), supervisor: self(), tools: ['print'] });
     assert.deepEqual((await sweep(store, { toolMissingMs: 30 })).moved, []);
+    assert.deepEqual((await sweep(store)).moved, [], 'not for long enough');
     await pause(40);
     assert.deepEqual((await sweep(store, { toolMissingMs: 30 })).moved, [fax.id]);
     const ended = await store.get(fax.id, who());

@@ -27,7 +27,7 @@ function aGroup(t: Ending, beginMs = 10_000) {
   const db = openWriter(path, 0);
   t.after(() => db.close());
   db.exec('CREATE TABLE t (text TEXT NOT NULL UNIQUE)');
-  const seen = { commits: 0, fatal: 0 };
+  const seen = { commits: 0, fatal: 0, early: 0 };
   const group = new GroupCommit(db, {
     beginMs,
     pauseMs: 0,
@@ -51,6 +51,7 @@ function aGroup(t: Ending, beginMs = 10_000) {
       work: () => insert.run(text),
       settle: (outcome) => {
         answer.outcome = outcome;
+        if (db.isTransaction) seen.early += 1;
       },
     });
     return answer;
@@ -74,6 +75,14 @@ describe('a group of writes', () => {
     group.commit();
     assert.deepEqual(answers.map(codeOf), ['ok', 'ok', 'ok']);
     assert.deepEqual([kept(), seen.commits], [['a', 'b', 'c'], 1]);
+  });
+
+  test('nobody is answered before the commit, not even who failed', (t) => {
+    const { group, write, seen } = aGroup(t);
+    const answers = ['a', 'a', 'b'].map((text) => write(text));
+    group.commit();
+    assert.deepEqual(answers.map(codeOf), ['ok', 'CONFLICT', 'ok']);
+    assert.equal(seen.early, 0);
   });
 
   test('a member that fails fails alone', (t) => {
@@ -102,6 +111,22 @@ describe('a group of writes', () => {
     assert.deepEqual(kept(), ['submission', 'long 1', 'short']);
     group.commit();
     assert.deepEqual([kept().at(-1), seen.commits, group.isIdle], ['long 2', 2, true]);
+  });
+
+  test('a commit that fails is told as unknown to all that could have been kept', (t) => {
+    const { db, group, write, kept } = aGroup(t);
+    // A reference that is checked at COMMIT only.
+    db.exec(`CREATE TABLE parent (text TEXT NOT NULL PRIMARY KEY);
+      CREATE TABLE child (text TEXT REFERENCES parent (text) DEFERRABLE INITIALLY DEFERRED);
+      CREATE TRIGGER spoil AFTER INSERT ON t WHEN NEW.text = 'spoiled'
+        BEGIN INSERT INTO child (text) VALUES ('nobody'); END`);
+    const answers = ['a', 'a', 'spoiled', 'b'].map((text) => write(text));
+    group.commit();
+    const told = ['STORE_UNKNOWN', 'CONFLICT', 'STORE_UNKNOWN', 'STORE_UNKNOWN'];
+    assert.deepEqual([answers.map(codeOf), kept()], [told, []]);
+    const again = write('a');
+    group.commit();
+    assert.deepEqual([codeOf(again), kept()], ['ok', ['a']]);
   });
 
   test('a full disk is told to every member, and none of them was kept', (t) => {

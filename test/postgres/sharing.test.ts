@@ -1,10 +1,11 @@
 /** Several processes on one database, each with a store of its own. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { cancel, complete } from '../../src/job/transitions.ts';
 import type { ChangeNotice, Store } from '../../src/store/store.ts';
 import { aJob, claim, who } from '../support/a-job.ts';
-import { postgresStores, psql } from '../support/postgres.ts';
+import { postgresStore, postgresStores, psql } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 
 test('a commit of one process is heard in another, with its id and status', async (t) => {
@@ -139,4 +140,17 @@ test('one key is one job, whichever process it is sent to', async (t) => {
     ),
     [answers[0]],
   );
+});
+
+test('a process whose clock is an hour ahead claims and renews leases that end in time', async (t) => {
+  const store = await postgresStore(t);
+  const job = aJob();
+  await store.insert(job, 0);
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 3_600_000 });
+  const [running] = (await claim(store)).jobs;
+  assert.ok(running?.lease);
+  assert.deepEqual(await store.renew([{ id: job.id, lease: running.lease }], 20), []);
+  t.mock.timers.reset();
+  await pause(40);
+  assert.deepEqual((await store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 })).moved, [job.id]);
 });

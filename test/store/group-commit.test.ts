@@ -129,6 +129,24 @@ describe('a group of writes', () => {
     assert.deepEqual([codeOf(again), kept()], ['ok', ['a']]);
   });
 
+  test('where the file can no longer be trusted nobody is answered', (t) => {
+    const { group, write, seen } = aGroup(t);
+    const first = write('a');
+    const broken = Object.assign(new Error('disk I/O error'), { errcode: 10 });
+    group.add({
+      verb: 'write',
+      askedAt: monotonic(),
+      isOneStatement: false,
+      effects: [],
+      work: () => {
+        throw broken;
+      },
+      settle: () => assert.fail('it was answered'),
+    });
+    group.commit();
+    assert.deepEqual([codeOf(first), seen.fatal, seen.commits], [null, 1, 0]);
+  });
+
   test('a full disk is told to every member, and none of them was kept', (t) => {
     const { db, group, write, kept } = aGroup(t);
     const pages = Number(db.prepare('PRAGMA page_count').get()?.['page_count']);

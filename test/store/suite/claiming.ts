@@ -189,6 +189,19 @@ export function claiming(open: OpenStore): void {
     assert.equal((await claim(store, { idle: true })).jobs[0]?.id, other);
   });
 
+  test('a job that must run alone does not join what stands before it', async (t) => {
+    const store = await open(t);
+    const first = (await store.insert(aJob(), 0)).id;
+    const alone = (await store.insert(aJob({ team: 'tem_b' }), 0)).id;
+    for (const job of (await claim(store)).jobs) {
+      await store.apply(job.id, handBack(job, { alone: job.id === alone }));
+    }
+    const idsOf = async (idle: boolean) => (await claim(store, { idle })).jobs.map(({ id }) => id);
+    assert.deepEqual(await idsOf(true), [first]);
+    assert.deepEqual(await idsOf(false), []);
+    assert.deepEqual(await idsOf(true), [alone]);
+  });
+
   test('a job that rests is not claimed before its time, and its time is told', async (t) => {
     const store = await open(t);
     const { id } = await store.insert(aJob(), 0);

@@ -192,6 +192,22 @@ test('a stream whose caller cannot be told holds up the check of no other', asyn
   assert.equal(streams[0]?.isEnded(), false);
 });
 
+test('a stream ends without a word when its token stands for somebody else, whatever he may see', async (t) => {
+  let isAnother = false;
+  const identify: Identify = async (request) => {
+    const who = await byName(request);
+    const another = { owner: 'carl', abilities: ['*', 'job:view-any'] };
+    return who && isAnother ? { ...who, ...another } : who;
+  };
+  const { url } = await aTaskServer(t, { identify });
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const { frames, isEnded } = await listen(t, url, { taskIds: [taskId] });
+  await until('the snapshot is there', () => frames.length >= 2);
+  isAnother = true;
+  await until('it has ended', isEnded, { ms: 5_000 });
+  assert.equal(frames.at(-1).result, undefined);
+});
+
 test('what the SDK sends of its own goes through, beside the tasks', async (t) => {
   const { url } = await aTaskServer(t, {
     tools: (mcp, { notify }) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { defineStatement } from '../../../src/job/effects.ts';
 import { JobError } from '../../../src/job/errors.ts';
 import {
   answer,
@@ -13,7 +14,19 @@ import {
 import { aJob, aJobThatIs, applied, claim, who } from '../../support/a-job.ts';
 import type { OpenStore } from './open.ts';
 
+const TOUCH = 'UPDATE jobs SET updated_at = updated_at + 1 WHERE id = :id';
+const touch = defineStatement<{ id: string }>({ name: 'touch', sqlite: TOUCH, postgres: TOUCH });
+
 export function applying(open: OpenStore): void {
+  for (const status of ['completed', 'failed', 'cancelled'] as const) {
+    test(`a ${status} job is not changed by any statement, whatever that asks before`, async (t) => {
+      const store = await open(t);
+      const job = await aJobThatIs(store, status);
+      await assert.rejects(store.write([touch({ id: job.id })]), { code: 'CONFLICT' });
+      assert.deepEqual(await store.get(job.id, who()), job);
+    });
+  }
+
   test('a completed job has its result, its time and no lease', async (t) => {
     const store = await open(t);
     const job = await aJobThatIs(store, 'running');

@@ -7,10 +7,13 @@ import { startPostgres } from '../../scripts/postgres/server.ts';
 import { JobError } from '../../src/job/errors.ts';
 import { defineStatement } from '../../src/index.ts';
 import { cancel, complete } from '../../src/job/transitions.ts';
+import { SILENT } from '../../src/job/log.ts';
 import { openStore } from '../../src/postgres.ts';
+import { Database } from '../../src/store/postgres/database.ts';
 import type { Store } from '../../src/store/store.ts';
 import { aJob, aJobThatIs, claim, who } from '../support/a-job.ts';
 import { Cable } from '../faults/cable.ts';
+import { standbyOf } from '../faults/cluster.ts';
 import { Seeded } from '../faults/random.ts';
 import { emptyDatabase, psql, thePostgres } from '../support/postgres.ts';
 import type { Ending } from '../support/temp.ts';
@@ -158,6 +161,16 @@ test('a server that would lose data in a power cut is refused', async (t) => {
       assert.match(error.message, new RegExp(`${setting} is off`));
       return true;
     });
+  }
+});
+
+test('a standby is asked nothing, not even what it could tell', async (t) => {
+  const standby = await standbyOf(t, await aServer(t));
+  for (const isPooled of [false, true]) {
+    const options = { url: standby.url('postgres'), connectionsMax: 1, log: SILENT };
+    const database = Database.open(options, isPooled);
+    t.after(() => database.close());
+    await assert.rejects(database.query('SELECT 1', {}, 100), { code: 'STORE_BUSY' });
   }
 });
 

@@ -60,3 +60,28 @@ test('a worker asks for as many jobs as it has free slots, and for none when it 
   await until('its slot is filled', () => ends.length === 4);
   assert.deepEqual(asked, [3, 2, 1, 1]);
 });
+
+test('a worker that nobody wakes looks for jobs all the same', async (t) => {
+  let claims = 0;
+  const worker = new Worker({
+    id: 'wrk_1',
+    definitions: new Map(),
+    settings: null,
+    concurrency: 1,
+    leaseMs: 60_000,
+    maxRunningPerTeam: 0,
+    log: SILENT,
+    store: {
+      claim() {
+        claims += 1;
+        return Promise.resolve({ jobs: [], nextDueMs: null });
+      },
+      apply: (_, { to }) => Promise.resolve({ outcome: 'applied', status: to }),
+      renew: () => Promise.resolve([]),
+      progress: () => Promise.resolve(true),
+      onDue: () => () => {},
+    },
+  });
+  t.after(() => worker.stop(0));
+  await until('it has looked again, twice', () => claims >= 3);
+});

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'node:test';
 import { monotonic, now } from '../../../src/job/clock.ts';
+import { defineStatement } from '../../../src/job/effects.ts';
 import { ask, complete, handBack } from '../../../src/job/transitions.ts';
 import { identityOf } from '../../../src/store/process-identity.ts';
 import type { Store, SweepOptions } from '../../../src/store/store.ts';
@@ -26,6 +27,13 @@ async function aDeadProcess(): Promise<string> {
 }
 
 const self = () => identityOf(process.pid);
+
+const APART = 'SELECT count(*) AS payloads FROM job_payloads';
+const countApart = defineStatement<Record<string, never>, { payloads: number }>({
+  name: 'count_payloads',
+  sqlite: APART,
+  postgres: APART,
+});
 
 export function sweeping(open: OpenStore): void {
   test('a job whose lease has run out is taken back free of charge, its late writer refused', async (t) => {
@@ -157,6 +165,18 @@ export function sweeping(open: OpenStore): void {
     await applied(store, job, complete(job, '{}', []));
     assert.equal((await sweep(store, { retentionMs: 60_000 })).purged, 0);
     assert.equal((await store.get(job.id, who()))?.status, 'completed');
+  });
+
+  test('what was kept apart of a job is purged with it', async (t) => {
+    const store = await open(t);
+    const large = JSON.stringify('x'.repeat(100_000));
+    const job = await aJobThatIs(store, 'running', { input: large });
+    await applied(store, job, complete(job, large, []));
+    const apart = async () => (await store.read(countApart, {}))[0]?.payloads;
+    assert.equal(await apart(), 2);
+    await pause(5);
+    assert.equal((await sweep(store, { retentionMs: 1 })).purged, 1);
+    assert.equal(await apart(), 0);
   });
 
   test('final jobs are purged after their retention, at most a hundred at a time', async (t) => {

@@ -74,3 +74,18 @@ test('10,000 words a second are a write a second, and the last word is the last 
   assert.deepEqual([last?.done, last?.run], [done, 3]);
   assert.ok(Number.isInteger(last?.since));
 });
+
+test('what is said after the end of a silent run is not written', async () => {
+  let writes = 0;
+  const store = {
+    progress: async () => {
+      writes += 1;
+      return true;
+    },
+  };
+  const writer = new ProgressWriter(store, { id: 'mjb_1', lease: 'l', runs: 1 }, SILENT);
+  writer.close();
+  writer.set({ done: 1, total: null, message: null });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(writes, 0);
+});

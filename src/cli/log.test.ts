@@ -17,3 +17,9 @@ test('a line for a person has the time, the level, the sentence and the facts', 
   };
   assert.equal(readable(JSON.stringify(event)), '10:05:00 info  run ended job_id=mjb_1 attempt=1');
 });
+
+test('the password of a database does not get into the log', () => {
+  const line = JSON.stringify({ url: 'postgres://app:hunter2@db.example:5432/jobs', msg: 'no' });
+  assert.ok(!masked(line).includes('hunter2'), masked(line));
+  assert.match(masked(line), /db\.example/);
+});

@@ -85,6 +85,9 @@ test('who sees the jobs of a team may not cancel them', async (t) => {
   assert.equal((await get(queue, id, bert)).id, id);
   await assert.rejects(cancel(queue, id, { who: bert, requestId }), code('RESOURCE_NOT_FOUND'));
   assert.equal((await get(queue, id, anna)).status, 'queued');
+  // Nor is he told that it is over already, as its owner is.
+  await cancel(queue, id, { who: anna, requestId });
+  await assert.rejects(cancel(queue, id, { who: bert, requestId }), code('RESOURCE_NOT_FOUND'));
 });
 
 test('a page has a cursor only while there is more', async (t) => {

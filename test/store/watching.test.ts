@@ -1,5 +1,4 @@
 /** Commits of other processes are found where the file cannot be watched, too. */
-import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';

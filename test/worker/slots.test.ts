@@ -19,7 +19,11 @@ test('a worker asks for as many jobs as it has free slots, and for none when it 
     description: 'Ends when it may.',
     input: z.object({}),
     output: z.object({}),
-    run: () => new Promise((resolve) => ends.push(() => resolve({}))),
+    run: () => {
+      const { promise, resolve } = Promise.withResolvers<Record<string, never>>();
+      ends.push(() => resolve({}));
+      return promise;
+    },
   });
   const worker = new Worker({
     id: 'wrk_1',

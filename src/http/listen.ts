@@ -7,6 +7,8 @@ import type { AddressInfo, Socket } from 'node:net';
 const REQUEST_MS = 12_000;
 /** A client that has not taken a whole answer by then, or what is ready of a stream, is cut off. */
 export const ANSWER_MS = 12_000;
+/** Connections that may wait to be accepted; the system may allow fewer. */
+const BACKLOG = 4_096;
 /** Requests that may be under way on one connection; clients that wait for answers have one. */
 const PIPELINED_MAX = 16;
 /** A connection on which nothing moves, in either direction, is cut off. */
@@ -35,7 +37,7 @@ export async function listen(
   });
   server.timeout = SILENCE_MS;
   boundAnswers(server);
-  server.listen(port, host);
+  server.listen({ port, host, backlog: BACKLOG });
   try {
     await once(server, 'listening');
   } catch (cause) {

@@ -2,12 +2,18 @@
  * How often a token, and an address without one, may ask. In memory, per server process, in
  * windows of a minute.
  */
-import { RateLimiterMemory } from 'rate-limiter-flexible';
+import { setTimeout as pause } from 'node:timers/promises';
+import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
 import { JobError } from '../job/errors.ts';
 import type { Identify, Identity } from '../team/identify.ts';
 
 /** Requests a minute from one address without a valid token. */
 const STRANGER_PER_MINUTE = 5;
+/**
+ * Who has asked twice as often as he may is told so after this time, in milliseconds. One who comes
+ * again at once, over however many connections, then leaves the processor to the others.
+ */
+const HELD_MS = 1_000;
 
 export interface RateLimits {
   /**
@@ -57,7 +63,8 @@ async function consume(from: RateLimiterMemory, key: string, points: number): Pr
     await from.consume(key, points);
   } catch (refusal) {
     if (refusal instanceof Error) throw refusal;
-    const { msBeforeNext } = refusal as { readonly msBeforeNext: number };
+    const { msBeforeNext, consumedPoints } = refusal as RateLimiterRes;
+    if (consumedPoints > 2 * from.points) await pause(HELD_MS, undefined, { ref: false });
     const seconds = Math.max(1, Math.ceil(msBeforeNext / 1_000));
     throw new JobError('RATE_LIMITED', {
       message: `Too many requests; at most ${from.points} a minute are answered here.`,

@@ -88,7 +88,7 @@ export async function createToken(store: Store, wanted: NewToken): Promise<Minte
     ),
   ]);
   const [made] = await store.read(getToken, { id });
-  if (made === undefined) throw new Error(`The token ${id} was written but cannot be read.`);
+  if (made?.id !== id) throw new Error(`The token ${id} was written but cannot be read.`);
   return { token: text, id, team_id: made.team_id, owner_id: made.owner_id };
 }
 

@@ -3,7 +3,7 @@ import { defineStatement } from '../job/effects.ts';
 import * as postgres from './postgres/statements.ts';
 import * as sqlite from './sqlite/statements.ts';
 
-/** What `identify` needs of a token. Instants are wall time in milliseconds. */
+/** What `identify` needs of a token; where there is none the id is empty. Instants are wall time in milliseconds. */
 export interface TokenRow {
   readonly id: string;
   readonly team_id: string;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic } from '../../src/job/clock.ts';
-import { percentile, withEnding, type Fault, type FaultRun, type Outcome } from './fault.ts';
+import { inLanes, percentile, withEnding, type Fault, type FaultRun, type Outcome } from './fault.ts';
 import { Fleet, type FleetOptions } from './fleet.ts';
 import { together } from './sums.ts';
 import { asked, p99, rssMb, unanswered } from './measure.ts';
@@ -15,6 +15,8 @@ const CLOSED_MS = 15_000;
 const GROWN_MB = 50;
 /** Below this a p99 is good, whatever it was when nothing else happened. */
 const GOOD_MS = 20;
+/** After so many calls memory is collected as fast as it is used. */
+const WARMING = 10_000;
 /** Other programs share the processor: of so many tries the best counts. */
 const TRIES = 3;
 
@@ -68,7 +70,7 @@ async function slowCrowd(run: FaultRun, how: Slowness): Promise<Outcome> {
   const memory: number[] = [];
   const look = setInterval(() => memory.push(rssMb(server.pid)), 100);
   // Memory also grows by usual calls, up to where it is collected, and by as many answers at once.
-  for (let i = 0; i < 3; i += 1) await usual();
+  await inLanes(8, 8, async () => void (await asked({ url, text, count: WARMING / 8, everyMs: 0 })));
   if (how === 'read') await readCrowd(url, caller.token);
   const idle = await best(usual);
   const before = percentile(memory.splice(0).slice(-20), 0.5);

@@ -129,6 +129,8 @@ async function atTheDoor(run: FaultRun): Promise<Outcome> {
 }
 
 const OVER_HTTP = 5_000;
+/** Each is held for a second by each refusal. */
+const GUESSERS = 250;
 /** Failures of one address that are answered as such. */
 const FAILURES_MAX = 20;
 
@@ -144,9 +146,9 @@ async function overHttp(run: FaultRun): Promise<Outcome> {
   const usual = () => asked({ url, text: () => ask(caller.token), count: 100, everyMs: 5 });
   const guesses = Math.min(OVER_HTTP, Math.ceil(run.count / 10));
   const told: Told[] = [];
-  const flood = Array.from({ length: 8 }, async (_, lane) => {
+  const flood = Array.from({ length: GUESSERS }, async (_, lane) => {
     const wire = new Wire(url);
-    for (let i = lane; i < guesses; i += 8)
+    for (let i = lane; i < guesses; i += GUESSERS)
       told.push(await wire.ask(ask(guessed(other.token, random).guess)));
     wire.close();
   });

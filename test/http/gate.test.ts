@@ -93,6 +93,17 @@ test('a flood of bad tokens keeps no valid one out, not even one never seen befo
   assert.equal((await rpc(url, 'ping', {}, { token: ANNA })).status, 200);
 });
 
+test('who asks twice as often as he may is told so after a second', async (t) => {
+  const { url } = await aServer(t, { rateLimit: 3 });
+  for (let i = 0; i < 6; i += 1) await rpc(url, 'ping', {});
+  const begun = performance.now();
+  const refused = rpc(url, 'ping', {});
+  const other = await rpc(url, 'ping', {}, { token: 'anna/bert/*' });
+  assert.equal(other.status, 200);
+  assertEnvelope(await refused, 429, 'RATE_LIMITED');
+  assert.ok(performance.now() - begun > 900);
+});
+
 test('behind a trusted proxy the last hop of X-Forwarded-For is the address', async (t) => {
   const { url } = await aServer(t, { rateLimit: 120, trustProxy: true });
   const from = (address: string) => ({

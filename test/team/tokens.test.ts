@@ -7,6 +7,7 @@ import { tokens } from '../../src/http.ts';
 import { defineStatement, type Store } from '../../src/index.ts';
 import { openStore } from '../../src/sqlite.ts';
 import { allTokens, createToken, listTokens, revokeToken } from '../../src/team/mint.ts';
+import { getToken } from '../../src/team/statements.ts';
 import { makeTokenText } from '../../src/team/token-text.ts';
 
 let folder: string;
@@ -75,6 +76,19 @@ test('a secret that was made up for a real id is refused, checksum and all', asy
   }
   forged = body + sum;
   assert.equal(await tokens(store)(asked(forged)), null);
+});
+
+test('an id of nobody is answered with as much as one that exists', async () => {
+  const { id } = await createToken(store, ANN);
+  const shapeOf = async (one: string) => {
+    const [row, ...more] = await store.read(getToken, { id: one });
+    const shape = Object.entries(row ?? {}).map(([name, value]) => {
+      return [name, value instanceof Uint8Array ? value.length : value === null ? null : typeof value];
+    });
+    return { shape, more };
+  };
+  assert.deepEqual(await shapeOf('000000000000'), await shapeOf(id));
+  assert.equal(await tokens(store)(asked(makeTokenText('live').text)), null);
 });
 
 test('a token of the other environment is refused', async () => {

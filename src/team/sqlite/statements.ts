@@ -1,9 +1,14 @@
 /** The statements of teams, owners and tokens for SQLite, by name. */
 
-/** Serves `identify`: by primary key. */
+/**
+ * Serves `identify`: by primary key. An id of nobody gets a row too, that of a token without an id, so
+ * that it takes as long.
+ */
 export const GET_TOKEN = `
-  SELECT id, team_id, owner_id, secret_sha256, abilities, scopes, last_used_at, expires_at, revoked_at
-  FROM tokens WHERE id = :id`;
+  SELECT coalesce(id, '') AS id, coalesce(team_id, '') AS team_id, coalesce(owner_id, '') AS owner_id,
+    coalesce(secret_sha256, zeroblob(32)) AS secret_sha256, coalesce(abilities, '[]') AS abilities,
+    scopes, last_used_at, expires_at, revoked_at
+  FROM (SELECT 1) AS one LEFT JOIN tokens ON id = :id`;
 
 /** The guard keeps it at one write a minute, however many processes saw the token in use. */
 export const TOUCH_TOKEN = `

@@ -57,11 +57,12 @@ export async function redeem(redemption: Redemption): Promise<Subscription> {
   return againOf(await findCode(redemption), subscriber);
 }
 
-async function findCode({ store, who, key, code }: Redemption): Promise<RedeemableRow> {
+async function findCode(redemption: Redemption): Promise<RedeemableRow> {
+  const { store, who, key, code, subscriber } = redemption;
   // What cannot be a code is looked up all the same, so that it takes as long as what could be one.
   const code_mac = macOf(normaliseCode(code) ?? '', deriveKeys(key).mac);
-  const [row] = await store.read(getCode, { ...boundsOf(who), code_mac });
-  if (row === undefined) throw notFound();
+  const [row] = await store.read(getCode, { ...boundsOf(who), code_mac, subscriber });
+  if (row === undefined || row.id === '') throw notFound();
   return row;
 }
 

@@ -62,7 +62,7 @@ export interface RedeemableRow {
   readonly plan_id: string;
   readonly expires_at: number | null;
   readonly redeemed_at: number | null;
-  readonly redeemed_by: string | null;
+  readonly redeemed_by: string;
   readonly billing_cycle: Cycle;
   readonly billing_cycle_count: number;
   readonly starts_at: number | null;
@@ -181,7 +181,10 @@ export const countCodes = defineStatement<CodesOfPlan, Total>({
   heavy: true,
 });
 
-export const getCode = defineStatement<Bounds & { code_mac: Uint8Array }, RedeemableRow>({
+export const getCode = defineStatement<
+  Bounds & { code_mac: Uint8Array; subscriber: string },
+  RedeemableRow
+>({
   name: 'get_code',
   sqlite: sqlite.GET_CODE,
   postgres: postgres.GET_CODE,

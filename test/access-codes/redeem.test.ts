@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { getCode } from '../../src/access-codes/statements.ts';
 import { defineStatement } from '../../src/index.ts';
 import { batchOf, planOf, served, type Served, onBoth } from './served.ts';
 
@@ -23,6 +24,28 @@ const counted = defineStatement<{ of: string }, { count: number }>({
 const expireAll = defineStatement<{ at: number; code: string }>({
   name: 'expire_codes',
   ...onBoth('UPDATE codes SET expires_at = :at WHERE first4 || last4 = :code'),
+});
+
+const macsOf = defineStatement<{ code: string }, { team: string; code_mac: Uint8Array }>({
+  name: 'macs_of',
+  ...onBoth('SELECT team_id AS team, code_mac FROM codes WHERE first4 || last4 = :code'),
+});
+
+test('of a code that somebody else has used no more is read than of no code', async () => {
+  const [code = ''] = await codesOf(1);
+  await server.data(token, 'redeem_access_code', { code, subscriber_id: 'one' });
+  const [kept] = await server.store.read(macsOf, { code: code.slice(0, 4) + code.slice(-4) });
+  assert.ok(kept);
+  const filled = async (code_mac: Uint8Array) => {
+    const asked = { team: kept.team, scopes: null, code_mac, subscriber: 'two' };
+    const rows = await server.store.read(getCode, asked);
+    return rows.map((row) => Object.entries(row).flatMap(([name, of]) => (of === null ? [] : name)));
+  };
+  const [nobodys, ...more] = await filled(new Uint8Array(32));
+  assert.deepEqual(nobodys, ['id', 'plan_id', 'redeemed_by']);
+  assert.deepEqual(more, []);
+  const used = ['id', 'plan_id', 'redeemed_at', 'redeemed_by'];
+  assert.deepEqual(await filled(kept.code_mac), [used]);
 });
 
 test('a redeemed code is a subscription for the cycles of its plan', async () => {

@@ -95,6 +95,7 @@ test('a batch and its thousand codes are written with the completion, in one sta
   const [found] = await store.read(codes.getCode, {
     ...SCOPES,
     code_mac: rows[7]?.code_mac ?? new Uint8Array(),
+    subscriber: 'x',
   });
   assert.equal(found?.id, rows[7]?.id);
   const [plan] = await store.read(codes.getPlan, { ...SCOPES, id: 'pln_1' });

@@ -81,13 +81,20 @@ export const PAGE_CODES = `
 
 export const COUNT_CODES = `SELECT count(*) AS total ${CODES}`;
 
-/** What redeeming needs to know of a code; by the unique index on code_mac. */
+/**
+ * What redeeming needs to know of a code; by the unique index on code_mac. There is always a row, and
+ * of a code that somebody else has used no more is read, so that both take as long as no code.
+ */
 export const GET_CODE = `
-  SELECT codes.id, codes.plan_id, codes.expires_at, codes.redeemed_at, codes.redeemed_by,
+  SELECT coalesce(codes.id, '') AS id, coalesce(codes.plan_id, '') AS plan_id, codes.expires_at,
+    codes.redeemed_at, coalesce(codes.redeemed_by, '') AS redeemed_by,
     plans.billing_cycle, plans.billing_cycle_count, subscriptions.starts_at, subscriptions.ends_at
-  FROM codes JOIN plans ON plans.id = codes.plan_id
-  LEFT JOIN subscriptions ON subscriptions.id = codes.id
-  WHERE codes.code_mac = :code_mac AND codes.team_id = :team AND ${IN_SCOPE('codes.project_id')}`;
+  FROM (SELECT 1) AS one
+  LEFT JOIN codes ON codes.code_mac = :code_mac AND codes.team_id = :team
+    AND ${IN_SCOPE('codes.project_id')}
+  LEFT JOIN plans ON plans.id = CASE WHEN codes.redeemed_at IS NULL THEN codes.plan_id END
+  LEFT JOIN subscriptions
+    ON subscriptions.id = CASE WHEN codes.redeemed_by = :subscriber THEN codes.id END`;
 
 /** The guard is the promise of single use: of any number at once, one changes a row. */
 export const REDEEM_CODE = `

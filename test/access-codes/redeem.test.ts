@@ -39,7 +39,9 @@ test('of a code that somebody else has used no more is read than of no code', as
   const filled = async (code_mac: Uint8Array) => {
     const asked = { team: kept.team, scopes: null, code_mac, subscriber: 'two' };
     const rows = await server.store.read(getCode, asked);
-    return rows.map((row) => Object.entries(row).flatMap(([name, of]) => (of === null ? [] : name)));
+    return rows.map((row) =>
+      Object.entries(row).flatMap(([name, of]) => (of === null ? [] : name)),
+    );
   };
   const [nobodys, ...more] = await filled(new Uint8Array(32));
   assert.deepEqual(nobodys, ['id', 'plan_id', 'redeemed_by']);

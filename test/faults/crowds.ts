@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic } from '../../src/job/clock.ts';
-import { inLanes, percentile, withEnding, type Fault, type FaultRun, type Outcome } from './fault.ts';
+import {
+  inLanes,
+  percentile,
+  withEnding,
+  type Fault,
+  type FaultRun,
+  type Outcome,
+} from './fault.ts';
 import { Fleet, type FleetOptions } from './fleet.ts';
 import { together } from './sums.ts';
 import { asked, p99, rssMb, unanswered } from './measure.ts';
@@ -70,7 +77,11 @@ async function slowCrowd(run: FaultRun, how: Slowness): Promise<Outcome> {
   const memory: number[] = [];
   const look = setInterval(() => memory.push(rssMb(server.pid)), 100);
   // Memory also grows by usual calls, up to where it is collected, and by as many answers at once.
-  await inLanes(8, 8, async () => void (await asked({ url, text, count: WARMING / 8, everyMs: 0 })));
+  await inLanes(
+    8,
+    8,
+    async () => void (await asked({ url, text, count: WARMING / 8, everyMs: 0 })),
+  );
   if (how === 'read') await readCrowd(url, caller.token);
   const idle = await best(usual);
   const before = percentile(memory.splice(0).slice(-20), 0.5);

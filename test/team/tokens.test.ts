@@ -83,7 +83,10 @@ test('an id of nobody is answered with as much as one that exists', async () => 
   const shapeOf = async (one: string) => {
     const [row, ...more] = await store.read(getToken, { id: one });
     const shape = Object.entries(row ?? {}).map(([name, value]) => {
-      return [name, value instanceof Uint8Array ? value.length : value === null ? null : typeof value];
+      return [
+        name,
+        value instanceof Uint8Array ? value.length : value === null ? null : typeof value,
+      ];
     });
     return { shape, more };
   };

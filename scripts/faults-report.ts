@@ -24,6 +24,9 @@ npm run faults -- F9           # one fault; --engine, --count, --seed, --minutes
 npm run faults -- teeth        # plant bugs in a copy of the source, and look whether they are found
 \`\`\`
 
+Each fault runs in a process of its own. Those that measure time run one at a time, the others as many
+side by side as there are processors (\`--lanes\`).
+
 Every run prints its seed. In the tables \`7 +20\` means seed 7 done 20 times; \`--seed 7 --count 20\`
 repeats it. What the processes of a fault do between two signals is up to the machine, so a repeated
 run does the same things at the same points, not in the same microsecond; the simulation (F19) repeats

@@ -3,25 +3,24 @@
  *
  *   npm run faults                       what is left to do with this source, for an hour
  *   npm run faults -- F9 F14             these, once more if they are done (not with --rest)
- *   npm run faults -- --engine postgres --quick --seed 7 --count 20 --minutes 5 --json
+ *   npm run faults -- --engine postgres --quick --seed 7 --count 20 --minutes 5 --lanes 1 --json
  *   npm run faults -- report             write docs/reliability.md from the last results
  *   npm run faults -- report a.json      the same, with results of another machine
  *   npm run faults -- teeth [name]       plant each bug of test/faults/teeth, and look whether it is found
  *
  * Results are kept in build/faults.json, where pieces with other seeds add up; what is repeated with
- * --seed is not kept. A fault runs in a process of its own, which is ended when it hangs. The exit code
- * is 1 when something was found.
+ * --seed is not kept. A fault runs in a process of its own, which is ended when it hangs; several run
+ * side by side, but for those that measure time. The exit code is 1 when something was found.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { FAULTS } from '../test/faults/catalogue.ts';
-import { withEnding, type Fault, type Outcome } from '../test/faults/fault.ts';
+import { withEnding, type Fault } from '../test/faults/fault.ts';
 import { ENGINES, stopServer, type Engine } from '../test/faults/place.ts';
+import { endAllOn, outcomeOf, type Piece } from './faults-process.ts';
 import { countOf, keep, merge, read, root, sourceDigest, type Result } from './faults-results.ts';
 import { writeReport } from './faults-report.ts';
 import { tryTeeth } from './faults-teeth.ts';
@@ -30,8 +29,7 @@ import { tryTeeth } from './faults-teeth.ts';
 process.env['NODE_COMPILE_CACHE'] ??= join(root, 'build/compile-cache');
 
 const LIMIT_MINUTES = 60;
-/** A fault that takes longer hangs. */
-const FAULT_MS = 15 * 60_000;
+const SELF = fileURLToPath(import.meta.url);
 
 const wholeNumber = (given: string): number => {
   if (/^\d+$/.test(given)) return Number(given);
@@ -47,6 +45,7 @@ const command = new Command('npm run faults --')
   .option('--seed <n>', 'where seeds begin; what is repeated is not kept', wholeNumber)
   .option('--count <n>', 'how often, in place of the full count', wholeNumber)
   .option('--minutes <n>', 'end after so many; default 60', wholeNumber)
+  .option('--lanes <n>', 'faults at a time; default as many as processors', wholeNumber)
   .option('--json', 'results as lines of JSON', false)
   .addOption(new Option('--inside', 'one fault, in this process').hideHelp())
   .addHelpText(
@@ -64,6 +63,7 @@ const values = command.opts<{
   seed?: number;
   count?: number;
   minutes?: number;
+  lanes?: number;
   json: boolean;
   inside?: boolean;
 }>();
@@ -77,10 +77,7 @@ interface Kind {
   readonly fault: Fault;
 }
 
-interface Task extends Kind {
-  readonly seed: number;
-  readonly count: number;
-}
+type Task = Kind & Piece;
 
 const isNamed = positionals.length > 0;
 
@@ -108,8 +105,10 @@ class Rest {
   readonly #kind: Kind;
   readonly #seed: number;
   readonly #end: number;
-  #done: number;
+  /** Of these some may still be under way. */
+  #given: number;
   #msEach = 0;
+  #isBroken = false;
 
   constructor(kind: Kind, before: Result | undefined) {
     this.#kind = kind;
@@ -118,68 +117,33 @@ class Rest {
     const wanted = values.count ?? (values.quick ? quick : full);
     const isMore = isNamed && !values.rest && done >= wanted;
     const isFresh = ['seed', 'count'].some((name) => name in values) || values.quick || isMore;
-    this.#done = isFresh ? 0 : done;
+    this.#given = isFresh ? 0 : done;
     this.#end = wanted;
     const random = Math.floor(Math.random() * 1e9);
     this.#seed = values.seed ?? (isFresh ? random : (before?.pieces[0]?.seed ?? random));
     if (before && done > 0) this.#msEach = before.ms / done;
   }
 
+  get isAlone(): boolean {
+    return this.#kind.fault.alone ?? false;
+  }
+
   /** @returns null when nothing is left, or nothing that fits into the time */
   next(leftMs: number): Task | null {
-    const left = Math.min(this.#end - this.#done, this.#kind.fault.piece ?? Infinity);
+    if (leftMs <= 0 || this.#isBroken) return null;
+    const left = Math.min(this.#end - this.#given, this.#kind.fault.piece ?? Infinity);
     const fitting = this.#msEach > 0 ? Math.floor(leftMs / this.#msEach) : left;
     const count = this.#kind.fault.piece ? Math.min(left, fitting) : fitting < left ? 0 : left;
-    return count > 0 ? { ...this.#kind, seed: this.#seed + this.#done, count } : null;
+    if (count <= 0) return null;
+    const seed = this.#seed + this.#given;
+    this.#given += count;
+    return { ...this.#kind, seed, count };
   }
 
-  ended({ count }: Task, ms: number): void {
-    this.#done += count;
+  ended({ count }: Task, { ms, violations, missing }: Result): void {
     this.#msEach = ms / count;
+    this.#isBroken ||= missing !== null || violations.length > 0;
   }
-}
-
-/** In a process of its own, whose files vanish with it. */
-async function outcomeOf({ name, engine, seed, count }: Task): Promise<Outcome> {
-  const folder = mkdtempSync(join(tmpdir(), 'mcp-async-jobs-faults-'));
-  const args = [
-    name,
-    '--inside',
-    '--engine',
-    engine,
-    '--seed',
-    String(seed),
-    '--count',
-    String(count),
-  ];
-  const child = spawn(
-    process.execPath,
-    [...process.execArgv, fileURLToPath(import.meta.url), ...args],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      // PostgreSQL runs as a user who may not enter it, and cleans up after itself.
-      env: { ...process.env, ...(engine === 'sqlite' && { TMPDIR: folder }) },
-    },
-  );
-  const end = (): void => void child.kill('SIGKILL');
-  const hanging = setTimeout(end, FAULT_MS);
-  // Whoever stops us means what we started as well.
-  const onTerm = (): never => {
-    end();
-    process.exit(143);
-  };
-  process.once('SIGTERM', onTerm);
-  let text = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    text += chunk.toString();
-  });
-  const [code] = (await once(child, 'close')) as [number | null];
-  clearTimeout(hanging);
-  process.off('SIGTERM', onTerm);
-  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-  const last = text.trimEnd().split('\n').at(-1) ?? '';
-  if (code === 0) return JSON.parse(last) as Outcome;
-  return { runs: 0, counted: {}, violations: [`the fault could not be done: ended with ${code}`] };
 }
 
 /** The one task that this process was started for. */
@@ -222,24 +186,51 @@ async function runAll(): Promise<void> {
     return done ? countOf(done) / kind.fault.full : 0;
   };
   // What is least done comes first, so that whoever starts this often sees something of all.
-  let open = kinds()
+  const rests = kinds()
     .toSorted((a, b) => share(a) - share(b))
-    .map((kind) => ({ kind, rest: new Rest(kind, doneOf(kind)) }));
+    .map((kind) => new Rest(kind, doneOf(kind)));
   let failed = 0;
-  while (open.length > 0) {
-    const going: typeof open = [];
-    for (const one of open) {
-      const task = leftMs() > 0 ? one.rest.next(leftMs()) : null;
-      if (!task) continue;
-      const result = await resultOf(task, source);
-      one.rest.ended(task, result.ms);
-      failed += result.violations.length > 0 ? 1 : 0;
-      if (result.missing === null && result.violations.length === 0) going.push(one);
-    }
-    open = going;
-  }
+  /** @returns whether there was anything to do */
+  const turn = async (rest: Rest): Promise<boolean> => {
+    const task = rest.next(leftMs());
+    if (!task) return false;
+    const result = await resultOf(task, source);
+    rest.ended(task, result);
+    failed += result.violations.length > 0 ? 1 : 0;
+    return true;
+  };
+  await inTurns(rests, turn);
   if (leftMs() <= 0) say('The time is over; start it again for the rest.');
   process.exitCode = failed > 0 ? 1 : 0;
+}
+
+/**
+ * A piece of each in turn: those that measure time one by one, then the others side by side, until
+ * nothing is left of any.
+ */
+async function inTurns(
+  rests: readonly Rest[],
+  turn: (rest: Rest) => Promise<boolean>,
+): Promise<void> {
+  const lanes = Math.max(1, values.lanes ?? availableParallelism());
+  let alone = rests.filter(({ isAlone }) => isAlone);
+  let others = rests.filter(({ isAlone }) => !isAlone);
+  while (alone.length + others.length > 0) {
+    const going: Rest[] = [];
+    for (const rest of alone) if (await turn(rest)) going.push(rest);
+    alone = going;
+    const queue = others;
+    others = [];
+    const lane = async (): Promise<void> => {
+      for (let rest = queue.shift(); rest; rest = queue.shift()) {
+        // Where nobody has to be alone any more, nobody waits for the end of a round.
+        const next = alone.length === 0 ? queue : others;
+        next.push(rest);
+        if (!(await turn(rest)) && next.includes(rest)) next.splice(next.indexOf(rest), 1);
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
+  }
 }
 
 async function resultOf(task: Task, source: string): Promise<Result> {
@@ -247,7 +238,7 @@ async function resultOf(task: Task, source: string): Promise<Result> {
   const missing = task.fault.missing?.() ?? null;
   const began = performance.now();
   const outcome =
-    missing === null ? await outcomeOf(task) : { runs: 0, counted: {}, violations: [] };
+    missing === null ? await outcomeOf(SELF, task) : { runs: 0, counted: {}, violations: [] };
   const result: Result = {
     fault,
     engine,
@@ -264,12 +255,16 @@ async function resultOf(task: Task, source: string): Promise<Result> {
 }
 
 const [first, ...rest] = positionals;
-if (values.inside) await inside();
-else if (first === 'report') {
+if (values.inside) {
+  // Whoever started us is gone.
+  process.once('disconnect', () => process.exit(1));
+  await inside();
+} else if (first === 'report') {
   merge(rest);
   await writeReport();
 } else if (first === 'teeth') process.exitCode = tryTeeth(rest, say) ? 0 : 1;
 else {
+  endAllOn('SIGINT', 'SIGTERM');
   await runAll();
   if (positionals.length === 0 && !values.quick && !values.json) await writeReport();
 }

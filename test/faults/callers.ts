@@ -332,6 +332,7 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     title: `a team floods the queue while ${OTHERS} others want one job each`,
     bar: 'others begin within max(1 s, 2 × idle); alone it gets every slot; beyond the cap a typed refusal',
     engines: ENGINES,
+    alone: true,
     full: 10_000,
     quick: 300,
     run: flood,

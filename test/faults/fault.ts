@@ -34,6 +34,8 @@ export interface Fault {
   readonly quick: number;
   /** The long part is done in pieces of so many, each kept when it ends; default all at once. */
   readonly piece?: number;
+  /** It measures time, which others at work beside it would spoil; default false. */
+  readonly alone?: boolean;
   /** Why the long part is shorter than what the best are tested with. */
   readonly short?: string;
   /** Why it cannot be done on this machine, or null. */

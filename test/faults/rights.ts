@@ -169,6 +169,7 @@ export const RIGHTS: Readonly<Record<string, Fault>> = {
     title: `a token is revoked, runs out or is replaced during ${OPEN} streams and waits in ${PROCESSES} processes`,
     bar: 'refused within 1 s by every process, streams and waits closed within 5 s; a new token is taken at once',
     engines: ENGINES,
+    alone: true,
     full: 12,
     piece: 3,
     quick: 1,

@@ -150,6 +150,7 @@ export const SOAK: Readonly<Record<string, Fault>> = {
     title: `load for so many seconds, with somebody who reads the file each second, and once is stuck for ${STUCK_S} s; then jobs that are kept for 2 s`,
     bar: `memory, open files and the WAL (${WAL_MB} MB, again so when the stuck reader lets go) stay bounded; the table holds what is kept and no more`,
     engines: ENGINES,
+    alone: true,
     full: 180,
     quick: 5,
     async run(run) {

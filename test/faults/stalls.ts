@@ -304,6 +304,7 @@ export const STALLS: Readonly<Record<string, Fault>> = {
     title: 'how fast the jobs of a dead worker are begun again',
     bar: 'p99 20 s by default and 5 s with a lease of 3 s where a whole machine falls silent; 3 s on one machine',
     engines: ENGINES,
+    alone: true,
     full: 4,
     quick: 1,
     run: async (run) =>

@@ -215,6 +215,7 @@ export const STARVING: Readonly<Record<string, Fault>> = {
     title: 'poison: jobs that exit, crash, loop for ever or eat memory at each attempt',
     bar: `they fail after their attempts; other jobs begin within max(1 s, 2 × usual) (p99); the server is unharmed`,
     engines: ENGINES,
+    alone: true,
     full: 16,
     piece: 4,
     quick: 2,

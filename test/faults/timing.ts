@@ -134,6 +134,7 @@ export const TIMING: Readonly<Record<string, Fault>> = {
       'how long answers take: foreign beside unknown jobs and codes, used beside unknown codes, wrong secrets beside unknown tokens',
     bar: `the median of the differences of pairs lies within ± ${BOUND_US} µs (95 %); p of Wilcoxon's test is told`,
     engines: ENGINES,
+    alone: true,
     full: 200_000,
     piece: 50_000,
     quick: 4_000,

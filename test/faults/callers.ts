@@ -151,6 +151,10 @@ async function manyCodes(run: FaultRun): Promise<Outcome> {
   };
 }
 
+/** The server dies at one code of so many, so long at most after it was first asked for. */
+const KILL_EVERY = 8;
+const KILL_MS = 150;
+
 /** Many want each code; one gets it, whatever is killed meanwhile. */
 async function manyRedeemers(run: FaultRun): Promise<Outcome> {
   const { fleet, client } = await begin(run, 'codes');
@@ -168,34 +172,30 @@ async function manyRedeemers(run: FaultRun): Promise<Outcome> {
     codes.push(...(await client.codes(await client.ended(job))));
   }
   const redeemers = Array.from({ length: run.count >= 20 ? 200 : 20 }, (_, n) => `sub-${n}`);
-  const over = new AbortController();
   let kills = 0;
-  const killer = (async () => {
-    while (!over.signal.aborted) {
-      await pause(random.within(1_500, 5_000));
-      if (over.signal.aborted) return;
-      await kill(fleet.server);
-      kills += 1;
-      await fleet.start();
-    }
-  })();
+  const killMeanwhile = async (): Promise<void> => {
+    await pause(random.below(KILL_MS));
+    await kill(fleet.server);
+    kills += 1;
+    await fleet.start({ workers: 0 });
+  };
   const answers = new Set<string>();
   let asked = 0;
-  for (const code of codes) {
+  for (const [i, code] of codes.entries()) {
     const order = redeemers.toSorted(() => random.next() - 0.5);
+    const killed = i % KILL_EVERY === 0 ? killMeanwhile() : null;
     await Promise.all(
       order.map(async (name) => {
-        for (let tries = 0; tries < 600; tries += 1) {
+        for (let tries = 0; tries < 2_400; tries += 1) {
           asked += 1;
           const got = await client.redeem(code, name);
           if (got !== 'unknown') return;
-          await pause(200);
+          await pause(50);
         }
       }),
     );
+    await killed;
   }
-  over.abort();
-  await killer;
   for (const { deed, outcome, why } of fleet.history.entries) {
     if (deed.op === 'redeem' && outcome === 'fail') answers.add(why ?? '');
   }
@@ -325,7 +325,7 @@ export const CALLERS: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 1_000,
     quick: 15,
-    piece: 25,
+    piece: 100,
     run: manyRedeemers,
   },
   F20: {

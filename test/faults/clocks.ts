@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startPostgres } from '../../scripts/postgres/server.ts';
-import { withEnding, type Fault, type FaultRun, type Outcome } from './fault.ts';
+import { inLanes, withEnding, type Fault, type FaultRun, type Outcome } from './fault.ts';
 import { kill } from './fleet.ts';
 import { marksOf } from './jobs.ts';
 import { together } from './sums.ts';
@@ -13,6 +13,8 @@ import { storm } from './storm.ts';
 import { faketimeLibrary, noFaketime } from './tools.ts';
 
 const LEASE_MS = 2_000;
+/** Most of a jump is waiting. */
+const LANES = 2;
 
 /** How the wall clock is set; libfaketime reads it anew at each look. */
 const CLOCKS: Readonly<Record<string, string>> = {
@@ -109,10 +111,11 @@ async function jump(run: FaultRun, { name, setting, whose }: Kind): Promise<Outc
 async function clocks(run: FaultRun): Promise<Outcome> {
   const kinds = kindsOf(run.engine);
   const outcomes: Outcome[] = [];
-  for (let i = 0; i < run.count; i += 1) {
-    const kind = kinds[(run.seed + i) % kinds.length];
-    if (kind) outcomes.push(await withEnding((t) => jump({ ...run, t, seed: run.seed + i }, kind)));
-  }
+  await inLanes(LANES, run.count, async (i) => {
+    const seed = run.seed + i;
+    const kind = kinds[seed % kinds.length];
+    if (kind) outcomes.push(await withEnding((t) => jump({ ...run, t, seed }, kind)));
+  });
   return together(outcomes);
 }
 
@@ -123,7 +126,7 @@ export const TIMES: Readonly<Record<string, Fault>> = {
     bar: '0 live leases taken, 0 jobs stuck, times of a job never go back',
     engines: ENGINES,
     full: 28,
-    piece: 2,
+    piece: 7,
     quick: 1,
     missing: noFaketime,
     run: clocks,

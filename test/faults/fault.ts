@@ -5,6 +5,7 @@ import { check, type Expected, type Remains, type Violation } from './checker.ts
 import type { Fleet } from './fleet.ts';
 import { done } from './history.ts';
 import type { Engine } from './place.ts';
+import { together } from './sums.ts';
 
 export interface FaultRun {
   readonly t: Ending;
@@ -64,6 +65,24 @@ export async function inLanes(
     for (let i = next++; i < count; i = next++) await work(i);
   };
   await Promise.all(Array.from({ length: Math.min(lanes, count) }, lane));
+}
+
+/**
+ * Several places at once, each with a share of the runs and seeds of its own: what waits more than it
+ * computes takes as long as one of them.
+ */
+export async function inPlaces(
+  places: number,
+  run: FaultRun,
+  work: (share: FaultRun) => Promise<Outcome>,
+): Promise<Outcome> {
+  const each = Math.ceil(run.count / places);
+  const shares: FaultRun[] = [];
+  for (let from = 0; from < run.count; from += each)
+    shares.push({ ...run, seed: run.seed + from, count: Math.min(each, run.count - from) });
+  return together(
+    await Promise.all(shares.map((share) => withEnding((t) => work({ ...share, t })))),
+  );
 }
 
 export const told = ({ invariant, what }: Violation): string => `${invariant}: ${what}`;

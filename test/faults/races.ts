@@ -5,13 +5,15 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Script } from '../support/child.ts';
 import { until } from '../support/until.ts';
-import { atRest, type Fault, type FaultRun, type Outcome } from './fault.ts';
+import { atRest, inPlaces, type Fault, type FaultRun, type Outcome } from './fault.ts';
 import { Fleet, kill, type Client } from './fleet.ts';
 import { marksOf } from './jobs.ts';
 import { ENGINES, place, type Place } from './place.ts';
 import { Seeded } from './random.ts';
 
 const CALLERS = 50;
+/** Servers that are killed at once; a start waits more than it computes. */
+const SERVERS = 3;
 
 /** So many at once submit the same under the same key, and the server dies among them. */
 async function oneKey(run: FaultRun): Promise<Outcome> {
@@ -20,7 +22,9 @@ async function oneKey(run: FaultRun): Promise<Outcome> {
   if (!caller) throw new Error('nobody calls');
   const fleet = new Fleet(run.t, at, { application: 'works' });
   const client = fleet.client(caller, 'ann');
-  await fleet.start();
+  await fleet.start({ workers: 0 });
+  // Who works lives on: it is the server that dies.
+  await fleet.guest('guest', { workers: 1 });
   const violations: string[] = [];
   let cut = 0;
   for (let i = 0; i < run.count; i += 1) {
@@ -31,7 +35,7 @@ async function oneKey(run: FaultRun): Promise<Outcome> {
     await pause(random.below(40));
     await kill(fleet.server);
     await Promise.all(calls);
-    await fleet.start();
+    await fleet.start({ workers: 0 });
     cut += fleet.history.entries.slice(since).filter(({ outcome }) => outcome !== 'ok').length;
     const again = Array.from({ length: CALLERS }, () => client.submitSurely('quick', { key }, key));
     const jobs = new Set(await Promise.all(again));
@@ -123,8 +127,9 @@ const PHASES: Readonly<Record<string, Phase>> = {
   },
 };
 
-/** Jobs that are in one phase at the same time. */
+/** Jobs that are in one phase at the same time, and places where this happens. */
 const AT_ONCE = 4;
+const PLACES = 5;
 
 async function cancelIn(scene: Scene, name: string, round: string): Promise<void> {
   const phase = PHASES[name];
@@ -189,8 +194,8 @@ export const RACES: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 300,
     quick: 5,
-    piece: 20,
-    run: oneKey,
+    piece: 60,
+    run: (run) => inPlaces(SERVERS, run, oneKey),
   },
   F41: {
     title: 'a cancel in each phase of a job',
@@ -198,7 +203,7 @@ export const RACES: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 300,
     quick: 4,
-    piece: 40,
-    run: cancels,
+    piece: 100,
+    run: (run) => inPlaces(PLACES, run, cancels),
   },
 };

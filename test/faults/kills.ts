@@ -4,11 +4,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic } from '../../src/job/clock.ts';
-import { isAlive, type Script } from '../support/child.ts';
+import { childrenOf, isAlive, type Script } from '../support/child.ts';
 import { until } from '../support/until.ts';
 import {
   atRest,
-  inLanes,
   percentile,
   withEnding,
   type Fault,
@@ -22,9 +21,6 @@ import { Seeded } from './random.ts';
 import { storm, type Storm } from './storm.ts';
 import { together } from './sums.ts';
 
-/** A kill waits more than it computes. */
-const LANES = 3;
-
 const VICTIMS = ['server', 'worker', 'guest', 'inside'] as const;
 type Victim = (typeof VICTIMS)[number];
 
@@ -34,99 +30,117 @@ interface Scene {
   readonly client: Client;
   readonly key: string;
   readonly random: Seeded;
+  /** What the nodes have said by now is of earlier kills. */
+  readonly nodes: readonly Script[];
+  readonly since: readonly number[];
 }
 
 const open = ({ at, key }: Scene) => writeFileSync(join(at.folder, key), '');
 const marked = ({ at, key }: Scene, what: string) =>
   marksOf(at.folder).find((mark) => mark.key === key && mark.what === what);
-const said = (scripts: readonly Script[], event: string, to?: string) =>
-  scripts.some(({ lines }) =>
-    lines.some((line) => line['event'] === event && (to === undefined || line['to'] === to)),
+const said = ({ nodes, since }: Scene, event: string, to?: string) =>
+  nodes.some(({ lines }, node) =>
+    lines
+      .slice(since[node])
+      .some((line) => line['event'] === event && (to === undefined || line['to'] === to)),
   );
 
 /** When the kill comes; each waits for what it is named after. */
-const POINTS: Readonly<Record<string, (scene: Scene, nodes: readonly Script[]) => Promise<void>>> =
-  {
-    'while the submission is under way': async ({ client, key, random }) => {
-      void client.submit('gated', { key }, key);
-      await pause(random.below(12));
-    },
-    acknowledged: async ({ client, key }) => void (await client.submit('gated', { key }, key)),
-    claimed: async (scene, nodes) => {
-      await scene.client.submit('gated', { key: scene.key }, scene.key);
-      await until('it is claimed', () => said(nodes, 'claimed'), { everyMs: 1 });
-    },
-    'in the handler': async (scene) => {
-      await scene.client.submit('gated', { key: scene.key }, scene.key);
-      await until('it began', () => marked(scene, 'began'), { everyMs: 1 });
-    },
-    'before the end is written': async (scene) => {
-      await scene.client.submit('gated', { key: scene.key }, scene.key);
-      await until('it began', () => marked(scene, 'began'));
-      open(scene);
-      await until('it ended', () => marked(scene, 'ended'), { everyMs: 1 });
-    },
-    'while the end is written': async (scene) => {
-      await scene.client.submit('gated', { key: scene.key }, scene.key);
-      await until('it began', () => marked(scene, 'began'));
-      open(scene);
-      await until('it ended', () => marked(scene, 'ended'), { everyMs: 1 });
-      await pause(scene.random.below(6));
-    },
-    'while it is cancelled': async (scene) => {
-      const job = await scene.client.submit('gated', { key: scene.key }, scene.key);
-      await until('it began', () => marked(scene, 'began'));
-      void scene.client.cancel(job ?? '');
-      await pause(scene.random.below(12));
-    },
-    'after the end is written': async (scene, nodes) => {
-      await scene.client.submit('gated', { key: scene.key }, scene.key);
-      open(scene);
-      await until('it is settled', () => said(nodes, 'settled', 'completed'), { everyMs: 1 });
-    },
-  };
-
-/** One kill at one point, a restart, and a look at everything. */
-async function killAt(run: FaultRun, point: string, victim: Victim): Promise<readonly string[]> {
-  return withEnding(async (t) => {
-    const at = await place(t, run.engine, tmpdir());
-    const [caller] = await at.callers(1);
-    if (!caller) throw new Error('nobody calls');
-    const fleet = new Fleet(t, at, { application: 'works', leaseMs: 2_000 });
-    const isServers = victim === 'server' || victim === 'worker';
-    const server = await fleet.start({ workers: isServers ? 1 : 0 });
-    const beside = isServers ? null : await fleet.guest(victim, { workers: 1 });
-    const client = fleet.client(caller, 'ann');
-    const scene = { fleet, at, client, key: `k${run.seed}`, random: new Seeded(run.seed) };
-    const reach = POINTS[point];
-    if (!reach) throw new Error(`${point} is no point`);
-    await reach(scene, beside ? [server, beside] : [server]);
-    if (victim === 'worker') {
-      const { pid } = marked(scene, 'began') ?? {};
-      if (pid !== undefined && isAlive(pid)) process.kill(pid, 'SIGKILL');
-    } else await kill(victim === 'server' ? server : (beside ?? server));
+const POINTS: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
+  'while the submission is under way': async ({ client, key, random }) => {
+    void client.submit('gated', { key }, key);
+    await pause(random.below(12));
+  },
+  acknowledged: async ({ client, key }) => void (await client.submit('gated', { key }, key)),
+  claimed: async (scene) => {
+    await scene.client.submit('gated', { key: scene.key }, scene.key);
+    await until('it is claimed', () => said(scene, 'claimed'), { everyMs: 1 });
+  },
+  'in the handler': async (scene) => {
+    await scene.client.submit('gated', { key: scene.key }, scene.key);
+    await until('it began', () => marked(scene, 'began'), { everyMs: 1 });
+  },
+  'before the end is written': async (scene) => {
+    await scene.client.submit('gated', { key: scene.key }, scene.key);
+    await until('it began', () => marked(scene, 'began'));
     open(scene);
-    if (victim === 'server') await fleet.start({ workers: 1 });
-    if (beside) await fleet.guest('guest', { workers: 1 });
-    await client.submitSurely('gated', { key: scene.key }, scene.key);
-    const { violations } = await atRest(fleet, {}, 20_000);
-    return violations.map((what) => `${point}, ${victim}: ${what}`);
-  });
-}
+    await until('it ended', () => marked(scene, 'ended'), { everyMs: 1 });
+  },
+  'while the end is written': async (scene) => {
+    await scene.client.submit('gated', { key: scene.key }, scene.key);
+    await until('it began', () => marked(scene, 'began'));
+    open(scene);
+    await until('it ended', () => marked(scene, 'ended'), { everyMs: 1 });
+    await pause(scene.random.below(6));
+  },
+  'while it is cancelled': async (scene) => {
+    const job = await scene.client.submit('gated', { key: scene.key }, scene.key);
+    await until('it began', () => marked(scene, 'began'));
+    void scene.client.cancel(job ?? '');
+    await pause(scene.random.below(12));
+  },
+  'after the end is written': async (scene) => {
+    await scene.client.submit('gated', { key: scene.key }, scene.key);
+    open(scene);
+    await until('it is settled', () => said(scene, 'settled', 'completed'), { everyMs: 1 });
+  },
+};
 
+const POINT_NAMES = Object.keys(POINTS);
+const LEASE_MS = 2_000;
+
+/** Seeds go through the victims, and slower through the points. */
+const victimOf = (seed: number): Victim => VICTIMS[seed % VICTIMS.length] ?? 'server';
+const nameOf = (seed: number): string =>
+  POINT_NAMES[Math.floor(seed / VICTIMS.length) % POINT_NAMES.length] ?? 'claimed';
+
+/** The worker processes of a server that has some. */
+const workersOf = (server: Script, workers: number): number[] | null => {
+  const pids = childrenOf(server.pid).filter(isAlive);
+  return pids.length === workers ? pids : null;
+};
+
+/** One victim in a place of its own is killed at one point after another, each time with work in hand. */
+async function killsOf(run: FaultRun, victim: Victim, seeds: readonly number[]): Promise<string[]> {
+  const at = await place(run.t, run.engine, tmpdir());
+  const [caller] = await at.callers(1);
+  if (!caller) throw new Error('nobody calls');
+  const fleet = new Fleet(run.t, at, { application: 'works', leaseMs: LEASE_MS });
+  const workers = victim === 'server' || victim === 'worker' ? 1 : 0;
+  const client = fleet.client(caller, 'ann');
+  const begin = () =>
+    workers > 0 ? null : fleet.guest(victim as 'guest' | 'inside', { workers: 1 });
+  let server = await fleet.start({ workers });
+  let beside = await begin();
+  for (const seed of seeds) {
+    const nodes = beside ? [server, beside] : [server];
+    const since = nodes.map(({ lines }) => lines.length);
+    const key = `k${seed}`;
+    const scene = { fleet, at, client, key, random: new Seeded(seed), nodes, since };
+    // The one that died before is replaced by now.
+    const [worker] = await until('there is a worker', () => workersOf(server, workers));
+    await POINTS[nameOf(seed)]?.(scene);
+    if (victim === 'worker' && worker !== undefined) process.kill(worker, 'SIGKILL');
+    else await kill(beside ?? server);
+    open(scene);
+    if (victim === 'server') server = await fleet.start({ workers });
+    if (beside) beside = await begin();
+    const job = await client.submitSurely('gated', { key }, key);
+    await client.ended(job);
+  }
+  const { violations } = await atRest(fleet, {}, 20_000);
+  const points = seeds.map(nameOf).join(', ');
+  return violations.map((what) => `${victim}, ${points}: ${what}`);
+}
 async function namedPoints(run: FaultRun): Promise<Outcome> {
-  const all = Object.keys(POINTS).flatMap((point) =>
-    VICTIMS.map((victim) => [point, victim] as const),
+  const all = Array.from({ length: run.count }, (_, i) => run.seed + i);
+  const found = await Promise.all(
+    [...Map.groupBy(all, victimOf)].map(([victim, seeds]) =>
+      withEnding((t) => killsOf({ ...run, t }, victim, seeds)),
+    ),
   );
-  const violations: string[] = [];
-  await inLanes(LANES, run.count, async (i) => {
-    const seed = run.seed + i;
-    const [point, victim] = all[seed % all.length] ?? ['claimed', 'server'];
-    const found = await killAt({ ...run, seed }, point, victim);
-    violations.push(...found.map((what) => `seed ${seed}: ${what}`));
-  });
-  const points = Math.min(run.count, all.length);
-  return { runs: run.count, counted: { points }, violations };
+  const points = Math.min(run.count, VICTIMS.length * POINT_NAMES.length);
+  return { runs: run.count, counted: { points }, violations: found.flat() };
 }
 
 async function killOne({ fleet, random }: Storm, guest: { script: Script }): Promise<string> {
@@ -252,13 +266,11 @@ export const KILLS: Readonly<Record<string, Fault>> = {
     engines: ENGINES,
     full: 640,
     quick: 4,
-    piece: 16,
+    piece: 64,
     async run(run) {
-      const points = await namedPoints(run);
-      const batches = await withEnding((t) =>
-        midBatch({ ...run, t, count: Math.ceil(run.count / 4) }),
-      );
-      return together([points, batches]);
+      const cuts = Math.ceil(run.count / 4);
+      const batches = withEnding((t) => midBatch({ ...run, t, count: cuts }));
+      return together(await Promise.all([namedPoints(run), batches]));
     },
   },
   F3: {

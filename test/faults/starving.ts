@@ -1,6 +1,5 @@
 /** Processes that get too little - of the processor, of descriptors, of memory - and jobs that take it. */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -14,7 +13,7 @@ import {
   type Outcome,
 } from './fault.ts';
 import { Fleet, type Client, type FleetOptions } from './fleet.ts';
-import type { StartOptions } from '../support/child.ts';
+import { childrenOf, type StartOptions } from '../support/child.ts';
 import { together } from './sums.ts';
 import { openFiles } from './measure.ts';
 import { ENGINES, place } from './place.ts';
@@ -117,19 +116,14 @@ async function noFiles(run: FaultRun): Promise<Outcome> {
   }
   const rest = await atRest(fleet);
   // In vain it was tried at growing distances, of 5 s at most.
-  await until('both workers are back', () => childrenOf(server.pid) === 2).catch(() =>
-    violations.push(`${childrenOf(server.pid)} of 2 workers came back`),
+  await until('both workers are back', () => childrenOf(server.pid).length === 2).catch(() =>
+    violations.push(`${childrenOf(server.pid).length} of 2 workers came back`),
   );
   return {
     runs: rounds,
     counted: { 'open files at most': most },
     violations: [...violations, ...rest.violations],
   };
-}
-
-function childrenOf(pid: number): number {
-  const path = `/proc/${pid}/task/${pid}/children`;
-  return readFileSync(path, 'utf8').trim().split(' ').filter(Boolean).length;
 }
 
 const POISONS = ['exits', 'crashes', 'loops', 'eats'] as const;

@@ -106,3 +106,9 @@ export function isAlive(pid: number): boolean {
     return false;
   }
 }
+
+/** The processes that it started and that are still there. */
+export function childrenOf(pid: number): number[] {
+  const path = `/proc/${pid}/task/${pid}/children`;
+  return readFileSync(path, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+}

@@ -27,6 +27,8 @@ import { Seeded } from './random.ts';
 import { injected, noStrace, noTmpfs, traced } from './tools.ts';
 
 const READY_MS = 2_000;
+/** A start under a tracer waits as much as it computes. */
+const LANES = 4;
 
 /** A database with tables, tokens and a plan, to be copied: so each run begins at the same write. */
 async function prepared(t: Ending): Promise<{ at: Place; caller: Caller; plan: string }> {
@@ -169,7 +171,7 @@ async function everyWrite(run: FaultRun): Promise<Outcome> {
   const violations: string[] = [];
   const ready: number[] = [];
   const counted: Record<string, number> = { points: points.length };
-  await inLanes(2, run.count, async (i) => {
+  await inLanes(LANES, run.count, async (i) => {
     const point = points[((run.seed + i) * STRIDE) % points.length];
     if (!point) return;
     const name = `${point.role} ${point.call} ${point.n}`;
@@ -338,7 +340,7 @@ async function failingSync(run: FaultRun): Promise<Outcome> {
   const violations: string[] = [];
   const times: number[] = [];
   let failed = 0;
-  await inLanes(2, run.count, async (i) => {
+  await inLanes(LANES, run.count, async (i) => {
     const n = 2 + ((run.seed + i) % 24);
     await withEnding(async (t) => {
       const at = await copyOf(t, base.at);
@@ -456,7 +458,7 @@ export const DISK: Readonly<Record<string, Fault>> = {
     engines: ['sqlite'],
     full: 2_000,
     quick: 6,
-    piece: 30,
+    piece: 100,
     missing: noStrace,
     run: everyWrite,
   },
@@ -467,7 +469,7 @@ export const DISK: Readonly<Record<string, Fault>> = {
     engines: ['sqlite'],
     full: 20_000,
     quick: 400,
-    piece: 2_000,
+    piece: 5_000,
     missing: noStrace,
     run: powerCuts,
   },
@@ -487,7 +489,7 @@ export const DISK: Readonly<Record<string, Fault>> = {
     engines: ['sqlite'],
     full: 200,
     quick: 2,
-    piece: 20,
+    piece: 50,
     missing: noStrace,
     run: failingSync,
   },

@@ -255,7 +255,7 @@ export const STRANGERS: Readonly<Record<string, Fault>> = {
     bar: '0 leaks: foreign is answered like unknown, byte for byte but the request id; nothing is changed',
     engines: ENGINES,
     full: 1_000_000,
-    piece: 200_000,
+    piece: 250_000,
     quick: 4_000,
     run: strangers,
   },

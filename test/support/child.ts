@@ -81,11 +81,9 @@ export function startScript(
         `${event} was said`,
         () => {
           const found = lines.find((line) => line['event'] === event);
-          if (!found && child.exitCode !== null) {
-            throw new Error(
-              `the script ended (${child.exitCode}) before it said ${event}: ${stderr}`,
-            );
-          }
+          const end = child.exitCode ?? child.signalCode;
+          if (!found && end !== null)
+            throw new Error(`the script ended (${end}) before it said ${event}: ${stderr}`);
           return found;
         },
         { ms },

@@ -10,6 +10,7 @@ import { until } from '../support/until.ts';
 import { check, type Remains } from './checker.ts';
 import {
   atRest,
+  inLanes,
   percentile,
   told,
   withEnding,
@@ -30,6 +31,9 @@ const MIGRATES = new URL('./migrates.ts', import.meta.url);
 /** At which call it is killed: a write of the file, or one to the database server, and how many there are. */
 const MIGRATION_WRITES = { sqlite: ['pwrite64', 420], postgres: ['write', 270] } as const;
 
+/** Migrations that are killed at a time. */
+const LANES = 3;
+
 /** A process is killed while it makes the tables; the next one goes on where it stopped. */
 async function killedMigrations(run: FaultRun): Promise<Outcome> {
   const random = new Seeded(run.seed);
@@ -37,15 +41,15 @@ async function killedMigrations(run: FaultRun): Promise<Outcome> {
   const [call, writes] = MIGRATION_WRITES[run.engine];
   let killed = 0;
   const own = run.engine === 'postgres' ? await place(run.t, 'postgres') : null;
-  for (let i = 0; i < run.count; i += 1) {
+  await inLanes(LANES, run.count, async (i) => {
+    // Spread over all of them, so that each part of the tables has its turn.
+    const n = 1 + Math.floor(((i + random.next()) * writes) / run.count);
     await withEnding(async (t) => {
       const at = own
         ? { ...own, at: own.server?.url(`migrate_${i}`) ?? '' }
         : await place(t, 'sqlite', tmpdir());
       const address: Address = { engine: run.engine, at: at.at };
       if (own) await makeDatabase(own.server?.url('postgres') ?? '', `migrate_${i}`);
-      // Spread over all of them, so that each part of the tables has its turn.
-      const n = 1 + Math.floor(((i + random.next()) * writes) / run.count);
       const script = startScript(t, MIGRATES, address, {
         through: injected(call, `signal=SIGKILL:when=${n}`),
       });
@@ -59,7 +63,7 @@ async function killedMigrations(run: FaultRun): Promise<Outcome> {
       if (!own && (await inFile(at.at)).soundness !== 'ok')
         violations.push(`killed at ${n}: the file is unsound`);
     });
-  }
+  });
   return { runs: run.count, counted: { 'killed while migrating': killed }, violations };
 }
 

@@ -30,7 +30,7 @@ const READY_MS = 2_000;
 /** A start under a tracer waits as much as it computes. */
 const LANES = 4;
 
-/** A database with tables, tokens and a plan, to be copied: so each run begins at the same write. */
+/** A database with tables, tokens and a plan, to be copied: so each row of kills begins at the same write. */
 async function prepared(t: Ending): Promise<{ at: Place; caller: Caller; plan: string }> {
   const at = await place(t, 'sqlite', tmpdir());
   const [caller] = await at.callers(1);
@@ -118,40 +118,51 @@ async function began(
   return { fleet, victim: await fleet.guest('inside', {}, how).catch(() => null) };
 }
 
-/** Kill one process at its N-th call, start again, finish, and look at everything. */
-async function killAtCall(
-  t: Ending,
-  base: Awaited<ReturnType<typeof prepared>>,
-  { role, call, n }: Point,
-): Promise<{ killed: boolean; readyMs: number; violations: string[] }> {
-  const at = await copyOf(t, base.at);
-  const how = { through: injected(call, `signal=SIGKILL:when=${n}`) };
-  const { fleet, victim } = await began(t, at, { role, how });
-  const client = fleet.client(base.caller, 'ann');
-  const key = `n${n}`;
-  await Promise.race([life(client, base.plan, key), victim?.ended]);
-  // A client hears of a death before its parent does.
-  await Promise.race([victim?.ended, pause(100)]);
-  const killed = victim === null || victim.process.signalCode === 'SIGKILL';
-  if (victim) await kill(victim);
-  const startedAt = monotonic();
-  if (role === 'server') await fleet.start();
-  else await fleet.guest('guest', { workers: 1 });
-  const readyMs = role === 'server' ? monotonic() - startedAt : 0;
-  return { killed, readyMs, violations: await finish(fleet, client, { plan: base.plan, key }) };
+interface Killed {
+  readonly points: readonly Point[];
+  readonly readyMs: number | null;
+  readonly violations: readonly string[];
 }
 
-async function finish(
-  fleet: Fleet,
-  client: Client,
-  { plan, key }: { readonly plan: string; readonly key: string },
-): Promise<string[]> {
-  const args = batchOf(plan, 3);
-  const job = await client.submitSurely('bulk_generate_access_codes', args, key);
-  const [code] = await client.codes(await client.ended(job));
-  if (code) await client.redeem(code, 'sam');
+/**
+ * Kill a process at the N-th call of its life, and the next one that mends what it left at another,
+ * and so on; then start in peace, finish everything, and look at all of it.
+ */
+async function killsInARow(
+  t: Ending,
+  base: Awaited<ReturnType<typeof prepared>>,
+  points: readonly Point[],
+): Promise<Killed> {
+  const at = await copyOf(t, base.at);
+  const fleet = new Fleet(t, at, { application: 'codes', workers: 1, leaseMs: 2_000 });
+  const client = fleet.client(base.caller, 'ann');
+  const isServer = points[0]?.role === 'server';
+  if (!isServer) await fleet.start({ workers: 0 });
+  const killed: Point[] = [];
+  const keyOf = (i: number) => `n${i}`;
+  for (const [i, point] of points.entries()) {
+    const how = { through: injected(point.call, `signal=SIGKILL:when=${point.n}`) };
+    const starting = isServer ? fleet.start({}, how) : fleet.guest('inside', {}, how);
+    const victim = await starting.catch(() => null);
+    if (victim) {
+      await Promise.race([life(client, base.plan, keyOf(i)), victim.ended]);
+      // A client hears of a death before its parent does.
+      await Promise.race([victim.ended, pause(100)]);
+    }
+    if (victim === null || victim.process.signalCode === 'SIGKILL') killed.push(point);
+    if (victim) await kill(victim);
+  }
+  const startedAt = monotonic();
+  await (isServer ? fleet.start() : fleet.guest('guest', { workers: 1 }));
+  const readyMs = isServer ? monotonic() - startedAt : null;
+  for (const i of points.keys()) {
+    const args = batchOf(base.plan, 3);
+    const job = await client.submitSurely('bulk_generate_access_codes', args, keyOf(i));
+    const [code] = await client.codes(await client.ended(job));
+    if (code) await client.redeem(code, 'sam');
+  }
   const { violations } = await atRest(fleet, {}, 15_000);
-  return [...violations];
+  return { points: killed, readyMs, violations };
 }
 
 /** How long a start takes where nothing has to be mended. */
@@ -162,6 +173,9 @@ async function soundStart(t: Ending, base: Awaited<ReturnType<typeof prepared>>)
   return monotonic() - startedAt;
 }
 
+/** So many kills follow each other on one file. */
+const ROW = 8;
+
 /** A prime: runs one after another are at all kinds of points, and after a while at every one. */
 const STRIDE = 7_919;
 
@@ -171,18 +185,27 @@ async function everyWrite(run: FaultRun): Promise<Outcome> {
   const violations: string[] = [];
   const ready: number[] = [];
   const counted: Record<string, number> = { points: points.length };
-  await inLanes(LANES, run.count, async (i) => {
-    const point = points[((run.seed + i) * STRIDE) % points.length];
-    if (!point) return;
-    const name = `${point.role} ${point.call} ${point.n}`;
-    const one = await withEnding((t) => killAtCall(t, base, point));
-    if (one.killed)
-      counted[`${point.role} at ${point.call}`] =
-        (counted[`${point.role} at ${point.call}`] ?? 0) + 1;
-    else counted['ended before'] = (counted['ended before'] ?? 0) + 1;
-    if (one.readyMs > 0) ready.push(one.readyMs);
+  const chosen = Array.from(
+    { length: run.count },
+    (_, i) => points[((run.seed + i) * STRIDE) % points.length],
+  ).filter((point) => point !== undefined);
+  const rows = [...Map.groupBy(chosen, ({ role }) => role).values()].flatMap((ofRole) =>
+    Array.from({ length: Math.ceil(ofRole.length / ROW) }, (_, i) =>
+      ofRole.slice(i * ROW, (i + 1) * ROW),
+    ),
+  );
+  let kills = 0;
+  await inLanes(LANES, rows.length, async (i) => {
+    const row = rows[i] ?? [];
+    const one = await withEnding((t) => killsInARow(t, base, row));
+    kills += one.points.length;
+    for (const { role, call } of one.points)
+      counted[`${role} at ${call}`] = (counted[`${role} at ${call}`] ?? 0) + 1;
+    if (one.readyMs !== null) ready.push(one.readyMs);
+    const name = row.map(({ role, call, n }) => `${role} ${call} ${n}`).join(', ');
     violations.push(...one.violations.map((what) => `${name}: ${what}`));
   });
+  counted['ended before'] = run.count - kills;
   const sound = await withEnding((t) => soundStart(t, base));
   counted['ready on a sound file ms'] = sound;
   counted['ready again p99 ms'] = percentile(ready, 0.99);
@@ -190,7 +213,7 @@ async function everyWrite(run: FaultRun): Promise<Outcome> {
   // A machine that others use as well starts everything more slowly.
   if (percentile(ready, 0.5) > Math.max(READY_MS, 2 * sound))
     violations.push(`ready again only after ${percentile(ready, 0.5)} ms`);
-  return { runs: run.count, counted, violations };
+  return { runs: kills, counted, violations };
 }
 
 /** A real server under a recorder: some small batches, some large, some redemptions. */

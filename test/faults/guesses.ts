@@ -9,7 +9,8 @@ import { withEnding, type Fault, type FaultRun, type Outcome } from './fault.ts'
 import { Fleet } from './fleet.ts';
 import { together } from './sums.ts';
 import { asked, p99, unanswered } from './measure.ts';
-import { ENGINES, openAt, place } from './place.ts';
+import { openAt } from './address.ts';
+import { ENGINES, place } from './place.ts';
 import { Seeded } from './random.ts';
 import { callText, Wire, type Told } from './wire.ts';
 

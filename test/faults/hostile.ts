@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { serveFrom } from '../access-codes/served.ts';
 import { tablesAt } from '../hostile/rows.ts';
 import { hostileInput } from '../hostile/run.ts';
-import { ENGINES, openAt, place, type Engine } from './place.ts';
+import { openAt } from './address.ts';
+import { ENGINES, place, type Engine } from './place.ts';
 import { secretsOnPostgres } from './secrets.ts';
 import type { Fault, FaultRun, Outcome } from './fault.ts';
 

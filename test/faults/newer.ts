@@ -5,7 +5,7 @@ import { definitionsOf } from '../../src/job/definition.ts';
 import { runWorker, startSweeper } from '../../src/worker.ts';
 import * as jobs from './jobs.ts';
 import { openNewer } from './versions.ts';
-import type { Address } from './place.ts';
+import type { Address } from './address.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as Address & { readonly folder: string };
 const store = await openNewer(options, 2);

@@ -12,7 +12,8 @@ import { LEASE_MS } from '../../src/job/job.ts';
 import type { Logger } from '../../src/index.ts';
 import type { Store } from '../../src/store/store.ts';
 import { runWorker, startSweeper, supervise } from '../../src/worker.ts';
-import { openAt, type Engine } from './place.ts';
+import { openAt } from './address.ts';
+import type { Engine } from './place.ts';
 
 export interface NodeOptions {
   readonly engine: Engine;

@@ -8,32 +8,13 @@ import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Client, types as builtin } from 'pg';
 import { startPostgres, type PostgresServer } from '../../scripts/postgres/server.ts';
-import { ACCESS_CODE_MIGRATIONS } from '../../src/access-codes/sqlite/migrations.ts';
-import * as postgres from '../../src/postgres.ts';
-import * as sqlite from '../../src/sqlite.ts';
-import type { Store } from '../../src/store/store.ts';
 import { createToken } from '../../src/team/mint.ts';
 import { tempFolder, type Ending } from '../support/temp.ts';
+import { openAt, type Address } from './address.ts';
 import type { Remains } from './checker.ts';
-import { DONE } from './jobs.ts';
 
 export const ENGINES = ['sqlite', 'postgres'] as const;
 export type Engine = (typeof ENGINES)[number];
-
-export const MIGRATIONS = [DONE, ACCESS_CODE_MIGRATIONS];
-
-export interface Address {
-  readonly engine: Engine;
-  /** Path of the file, or URL of the database. */
-  readonly at: string;
-}
-
-/** Open it as the product does. */
-export function openAt({ engine, at }: Address, isGuest: boolean): Promise<Store> {
-  return engine === 'sqlite'
-    ? sqlite.openStore(at, { migrations: MIGRATIONS, isGuest })
-    : postgres.openStore(at, { migrations: MIGRATIONS, connectionsMax: 6 });
-}
 
 export interface Caller {
   readonly team: string;

@@ -7,7 +7,8 @@ import { createToken, revokeToken, type MintedToken } from '../../src/team/mint.
 import { until } from '../support/until.ts';
 import { percentile, type Fault, type FaultRun, type Outcome } from './fault.ts';
 import { Fleet } from './fleet.ts';
-import { ENGINES, openAt, place } from './place.ts';
+import { openAt } from './address.ts';
+import { ENGINES, place } from './place.ts';
 import { callText, modernText, requestText, Wire, type Told } from './wire.ts';
 
 const PROCESSES = 4;

@@ -20,7 +20,8 @@ import {
 } from './fault.ts';
 import { Fleet, kill } from './fleet.ts';
 import { done } from './history.ts';
-import { ENGINES, inFile, place, type Address } from './place.ts';
+import type { Address } from './address.ts';
+import { ENGINES, inFile, place } from './place.ts';
 import { Seeded } from './random.ts';
 import { storm } from './storm.ts';
 import { together } from './sums.ts';

@@ -4,7 +4,7 @@ import * as sqlite from '../../src/sqlite.ts';
 import type { Migrations, MigrationStep } from '../../src/store/migrations.ts';
 import type { Store } from '../../src/store/store.ts';
 import { DONE } from './jobs.ts';
-import { MIGRATIONS, type Address } from './place.ts';
+import { MIGRATIONS, type Address } from './address.ts';
 
 const CHANGES: readonly MigrationStep[] = [
   { additive: 'ALTER TABLE done ADD COLUMN more TEXT' },

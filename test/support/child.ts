@@ -105,8 +105,12 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** The processes that it started and that are still there. */
+/** The processes that it started and that are still there; of one that is gone, none. */
 export function childrenOf(pid: number): number[] {
-  const path = `/proc/${pid}/task/${pid}/children`;
-  return readFileSync(path, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return text.trim().split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
 }

@@ -30,7 +30,7 @@ import { openNewer } from './versions.ts';
 
 const MIGRATES = new URL('./migrates.ts', import.meta.url);
 /** At which call it is killed: a write of the file, or one to the database server, and how many there are. */
-const MIGRATION_WRITES = { sqlite: ['pwrite64', 420], postgres: ['write', 270] } as const;
+const MIGRATION_WRITES = { sqlite: ['pwrite64', 385], postgres: ['write', 335] } as const;
 
 /** Migrations that are killed at a time. */
 const LANES = 3;

@@ -23,6 +23,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Longest run, in milliseconds; the process is killed then. Default 30,000. */
   readonly timeoutMs?: number;
+  /** An open file that takes the log of a running command, in place of `log`. */
+  readonly stderr?: number;
 }
 
 /** Run a command to its end. */
@@ -59,13 +61,13 @@ export interface Running {
 export async function running(args: readonly string[], options: CliOptions = {}): Promise<Running> {
   // A process group of its own, so that one signal reaches the server and its workers together.
   const child = spawn(process.execPath, [BIN, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', options.stderr ?? 'pipe'],
     env: environment(options.env),
     detached: true,
   });
   const ended = once(child, 'close') as Promise<[number | null]>;
   let log = '';
-  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString()));
   const pid = child.pid ?? 0;
   const event = await firstLine(child).catch(async (error: Error) => {
     await killGroup(pid);

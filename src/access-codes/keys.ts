@@ -65,7 +65,8 @@ export function parseKey(text: string, source: string): string {
 export function readKeyFile(path: string): string | null {
   let file: number;
   try {
-    file = openSync(path, constants.O_RDONLY);
+    // A pipe is told to be none, in place of being waited for.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw broken(`The key file ${path} cannot be read: ${(error as Error).message}.`, error);

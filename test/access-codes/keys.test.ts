@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,6 +40,12 @@ test('a key file that holds something else is refused, and what it holds is not 
     () => readKeyFile(path),
     (error: Error) => /does not hold a key/.test(error.message) && !/hunter2/.test(error.message),
   );
+});
+
+test('a key file that is a pipe or a folder is refused, and not waited for', () => {
+  const path = join(folder, 'e.key');
+  execFileSync('mkfifo', ['-m', '600', path]);
+  for (const name of [path, folder]) assert.throws(() => readKeyFile(name), /is not a file/);
 });
 
 test('keys for different uses differ, and are the same at every start', () => {

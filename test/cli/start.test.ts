@@ -1,13 +1,22 @@
 /** `start` and `worker` as processes: what they say, how they stop, what they keep to themselves. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { cli, processesOf } from '../../scripts/cli-process.ts';
+import { cli, processesOf, running } from '../../scripts/cli-process.ts';
 import { tempFolder } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { aServer, aToken, dataOf, errorOf, JOBS, started } from './a-server.ts';
@@ -69,6 +78,27 @@ test('a second signal ends it at once', async (t) => {
   const at = performance.now();
   assert.equal(await server.stop(), 143);
   assert.ok(performance.now() - at < 3_000);
+});
+
+test('a log that nobody reads holds up no call, and no signal', async (t) => {
+  const folder = tempFolder(t);
+  const pipe = join(folder, 'log');
+  execFileSync('mkfifo', [pipe]);
+  // Opened for both, so that it has a reader, which reads nothing.
+  const filling = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  const stderr = openSync(pipe, constants.O_WRONLY);
+  t.after(() => [filling, stderr].forEach(closeSync));
+  assert.throws(() => {
+    for (;;) writeSync(filling, 'x'.repeat(4_096));
+  }, /EAGAIN/);
+  const args = ['start', '--db', join(folder, 'jobs.db'), '--port', '0', '--json'];
+  const server = await running(args, { stderr });
+  t.after(async () => void (await server.kill()));
+  const isReady = async () => (await fetch(new URL('/readyz', server.url))).ok;
+  await until('it takes calls', isReady);
+  const late = setTimeout(() => void server.kill(), 10_000);
+  assert.equal(await server.stop(), 0);
+  clearTimeout(late);
 });
 
 test('workers of their own run the jobs of a server that has none', async (t) => {

@@ -88,6 +88,7 @@ export class SimulatedStore {
     const group = new GroupCommit(this.#db, {
       beginMs: 10_000,
       pauseMs: 0,
+      isInPlace: () => true,
       onBegin: () => operations.reset(),
       onCommit: () => {},
       onFatal: (error) => {

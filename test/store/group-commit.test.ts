@@ -1,5 +1,6 @@
 /** Many writes, one commit: shared by all, refused to one, withdrawn in time. */
 import assert from 'node:assert/strict';
+import { copyFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { monotonic } from '../../src/job/clock.ts';
@@ -7,6 +8,7 @@ import { type JobError } from '../../src/job/errors.ts';
 import { openStore } from '../../src/sqlite.ts';
 import { openWriter } from '../../src/store/sqlite/connection.ts';
 import { GroupCommit, type Outcome } from '../../src/store/sqlite/group-commit.ts';
+import { placeOf } from '../../src/store/sqlite/place.ts';
 import { aJob, who } from '../support/a-job.ts';
 import { startScript } from '../support/child.ts';
 import { tempFolder, tempStore, type Ending } from '../support/temp.ts';
@@ -31,6 +33,7 @@ function aGroup(t: Ending, beginMs = 10_000) {
   const group = new GroupCommit(db, {
     beginMs,
     pauseMs: 0,
+    isInPlace: placeOf(path),
     onBegin: () => {},
     onCommit: () => {
       seen.commits += 1;
@@ -251,6 +254,28 @@ describe('writes of a store', () => {
     assert.equal(new Set(ids).size, 1_000);
     for (const id of ids) assert.ok(await store.get(id, who()), `${id} is lost`);
   });
+
+  for (const [name, suffix] of [
+    ['file', ''],
+    ['log', '-wal'],
+    ['index of the log', '-shm'],
+  ] as const) {
+    test(`nothing is answered once the ${name} of a database is gone, and what was stays`, (t) => {
+      const { path, group, write, seen } = aGroup(t);
+      const kept = write('kept');
+      group.commit();
+      renameSync(`${path}${suffix}`, `${path}.moved`);
+      const late = write('late');
+      group.commit();
+      assert.deepEqual([codeOf(kept), late.outcome, seen], ['ok', null, { commits: 1, fatal: 1 }]);
+      // What the file alone holds: its log is not brought along.
+      const file = `${path}.copy`;
+      copyFileSync(suffix === '' ? `${path}.moved` : path, file);
+      const copy = openWriter(file, 0);
+      t.after(() => copy.close());
+      assert.equal(copy.prepare("SELECT text FROM t WHERE text = 'kept'").all().length, 1);
+    });
+  }
 
   test('a file that can no longer be trusted stops the process, and nothing is answered', async (t) => {
     const path = join(tempFolder(t), 'jobs.db');

@@ -41,6 +41,8 @@ export interface GroupCommitOptions {
   readonly pauseMs: number;
   readonly onBegin: () => void;
   readonly onCommit: () => void;
+  /** Whether the next start will find what is committed here; see `placeOf`. */
+  readonly isInPlace: () => boolean;
   /** The file can no longer be trusted: stop the process, answer nobody. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -170,12 +172,19 @@ export class GroupCommit {
       }
       return;
     }
+    if (!this.#options.isInPlace()) throw this.#misplaced();
     for (const [index, member] of members.entries()) {
       const outcome = outcomes[index];
       if (outcome) member.settle(outcome);
     }
     this.#options.onCommit();
     if (this.#options.pauseMs > 0) rest(this.#options.pauseMs);
+  }
+
+  /** Commits that stand in the log alone are brought into the file, which may still be there. */
+  #misplaced(): Error {
+    this.#db.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    return new Error('the database file, its -wal or its -shm was removed, moved or replaced');
   }
 }
 

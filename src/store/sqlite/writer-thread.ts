@@ -15,6 +15,7 @@ import type { Change } from '../../job/transitions.ts';
 import { openWriter } from './connection.ts';
 import { GroupCommit, type Outcome } from './group-commit.ts';
 import { Operations } from './operations.ts';
+import { placeOf } from './place.ts';
 import { Sweep } from './sweep.ts';
 import type { Answer, Call, FromWriter, Verb, WriterOptions } from './writer.ts';
 
@@ -22,6 +23,8 @@ const port = portOf(parentPort);
 const options = workerData as WriterOptions;
 
 const db = openWriter(options.path, 0);
+const dataVersion = db.prepare('PRAGMA data_version');
+let seen = dataVersion.get()?.['data_version'];
 const operations = new Operations(db, options.inlineBytesMax);
 const sweep = new Sweep(db, operations);
 let answers: Answer[] = [];
@@ -30,6 +33,7 @@ let scheduled = false;
 const group = new GroupCommit(db, {
   beginMs: 10_000,
   pauseMs: options.pauseMs,
+  isInPlace: placeOf(options.path),
   onBegin: () => operations.reset(),
   onCommit: () => post({ answers, changed: operations.notices }),
   onFatal: (error) => {
@@ -43,9 +47,6 @@ function post(message: { answers: Answer[]; changed: FromWriter['changed'] }): v
   port.postMessage(message);
   answers = [];
 }
-
-const dataVersion = db.prepare('PRAGMA data_version');
-let seen = dataVersion.get()?.['data_version'];
 
 /** `data_version` moves for this connection only when another one has committed. */
 function isChangedElsewhere(): boolean {

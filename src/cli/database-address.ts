@@ -5,7 +5,7 @@
 
 export const SQLITE_FILE = './mcp-async-jobs.db';
 
-const PASSWORD = /(\bpostgres(?:ql)?:\/\/[^\s:@/]*):[^\s/@]*@/g;
+const PASSWORD = /(\b(?:https?|postgres(?:ql)?):\/\/[^\s:@/"]*):[^\s/@"]*@/g;
 const PASSWORD_PARAMETER = /([?&](?:password|sslpassword)=)[^&\s"']+/g;
 
 export function isPostgres(db: string): boolean {
@@ -36,6 +36,6 @@ export function shownDatabase(db: string): string {
 
 /** The text with the password of every address in it made unreadable. */
 export function withoutPasswords(text: string): string {
-  if (!text.includes('postgres')) return text;
+  if (!text.includes('://')) return text;
   return text.replaceAll(PASSWORD, '$1:[secret]@').replaceAll(PASSWORD_PARAMETER, '$1[secret]');
 }

@@ -91,6 +91,10 @@ export function httpUrl(text: string): URL {
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw new InvalidArgumentError('It must be an absolute http or https address.');
   }
+  // No request is made to such an address, and no link should show it.
+  if (url.username !== '' || url.password !== '') {
+    throw new InvalidArgumentError('It must be without a user and a password.');
+  }
   return url;
 }
 

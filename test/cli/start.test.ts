@@ -158,6 +158,7 @@ test('what cannot be started says why, and ends with 1', async (t) => {
     [/exports no definition/, ['--jobs', empty]],
     [/0\.\.64/, ['--workers', '65']],
     [/absolute http/, ['--public-url', 'jobs.example.com']],
+    [/me:\[secret\]@.* without a user/, ['--public-url', 'https://me:hunter2@example.com']],
     [/cannot be used with/, ['--jobs', JOBS, '--max-quantity', '5']],
     [/Did you mean --port/, ['--prot', '1']],
   ];

@@ -85,6 +85,13 @@ describe('opening a store', () => {
     await (await openStore(path, { migrations: [APP] })).close();
   });
 
+  test('an error that ended the transaction, as a full disk may, is told as it is', (t) => {
+    const db = openWriter(join(tempFolder(t), 'jobs.db'), 0);
+    t.after(() => db.close());
+    const ended = { ...APP, sqlite: ['ROLLBACK; SELECT * FROM nowhere'] };
+    assert.throws(() => migrate(db, [ended]), /nowhere/);
+  });
+
   test('a file of a newer program is refused, saying which versions', async (t) => {
     const path = join(tempFolder(t), 'jobs.db');
     await (await openStore(path, { migrations: [APP] })).close();

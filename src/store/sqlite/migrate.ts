@@ -100,7 +100,8 @@ function inTransaction<T>(db: DatabaseSync, work: () => T): T {
     db.exec('COMMIT');
     return result;
   } catch (error) {
-    db.exec('ROLLBACK');
+    // A full disk has ended it already; then this would hide why.
+    if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
   }
 }

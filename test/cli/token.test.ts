@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -39,6 +40,18 @@ test('without --json the token stands alone on stdout', async (t) => {
   const { stdout, stderr } = await cli(['token', 'create', ...args]);
   assert.match(stdout, /^mpt_live_[0-9A-Za-z]+_[0-9A-Za-z]+\n$/);
   assert.match(stderr, /not shown again/);
+});
+
+test('output that cannot be written is an error like others, without a stack', async (t) => {
+  const db = join(tempFolder(t), 'jobs.db');
+  await aToken(db);
+  const words = [process.execPath, '--conditions=mcp-async-jobs-source', 'bin/mcp-async-jobs.js'];
+  const args = [...words, 'token', 'list', '--db', db, '--json'];
+  const options = { encoding: 'utf8', cwd: new URL('../../', import.meta.url) } as const;
+  const full = spawnSync('sh', ['-c', 'exec "$@" > /dev/full', 'sh', ...args], options);
+  assert.equal(full.status, 1);
+  const { error } = JSON.parse(full.stderr) as { readonly error: Data };
+  assert.deepEqual([error['code'], /ENOSPC/.test(String(error['message']))], ['FILE', true]);
 });
 
 test('a revoked token is refused from the next call on', async (t) => {

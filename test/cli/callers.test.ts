@@ -1,5 +1,6 @@
 /** The callers' commands as processes, against a real server. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -62,6 +63,20 @@ test('codes are made, waited for and exported', async (t) => {
   const other = join(tempFolder(t), 'other.csv');
   const unknown = await call('codes', 'export', newId('btc'), '--out', other, '--json');
   assert.deepEqual([unknown.code, errorOf(unknown)['code']], [5, 'RESOURCE_NOT_FOUND']);
+  assert.throws(() => statSync(other), { code: 'ENOENT' });
+
+  const words = [process.execPath, '--conditions=mcp-async-jobs-source', 'bin/mcp-async-jobs.js'];
+  const limited = ['-c', 'ulimit -f 1 && exec "$@"', 'sh', ...words, 'codes', 'export', batch];
+  const cut = spawnSync('sh', [...limited, '--out', other, '--url', server.url, '--json'], {
+    encoding: 'utf8',
+    cwd: new URL('../../', import.meta.url),
+    env: { ...process.env, MCP_ASYNC_JOBS_TOKEN: codes.token },
+  });
+  assert.deepEqual(
+    [cut.status, /"code":"FILE".*too large/.test(cut.stderr)],
+    [1, true],
+    cut.stderr,
+  );
   assert.throws(() => statSync(other), { code: 'ENOENT' });
 
   const nobody = await cli(['codes', 'export', batch, '--url', server.url, '--json']);

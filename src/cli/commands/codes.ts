@@ -48,8 +48,7 @@ async function exportCodes(batchId: string, options: ExportOptions): Promise<voi
       process.stdout.write(csv);
       return;
     }
-    await file.writeFile(csv);
-    await file.close();
+    await writeAll(file, csv);
     if (options.json === true) printJson({ batch_id: batchId, file: out, bytes: csv.length }, true);
     else say(`Wrote ${out} (${csv.length} bytes).`);
   } catch (error) {
@@ -69,15 +68,28 @@ function batchUrl(endpoint: string, batchId: string): URL {
   return url;
 }
 
+async function writeAll(file: FileHandle, csv: Buffer): Promise<void> {
+  try {
+    await file.writeFile(csv);
+    await file.close();
+  } catch (error) {
+    throw notWritten(error);
+  }
+}
+
 async function newFile(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'wx', 0o600);
   } catch (error) {
-    const exists = (error as NodeJS.ErrnoException).code === 'EEXIST';
-    throw new CliError('FILE', exists ? `${path} exists.` : (error as Error).message, {
-      remediation: exists ? 'Choose another name; nothing is overwritten.' : 'Choose another path.',
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw notWritten(error);
+    throw new CliError('FILE', `${path} exists.`, {
+      remediation: 'Choose another name; nothing is overwritten.',
     });
   }
+}
+
+function notWritten(error: unknown): CliError {
+  return new CliError('FILE', (error as Error).message, { remediation: 'Choose another path.' });
 }
 
 async function download(url: URL, token: string | undefined): Promise<Buffer> {

@@ -53,6 +53,8 @@ async function found(bounds: { team: string; scopes: string | null; owner?: stri
   const within = { team: of, scopes };
   const page = { team: of, plan, status: 'all', at: AT };
   const code_mac = known[0]?.code_mac ?? new Uint8Array();
+  // Of a code that is nobody's here there is a row without an id.
+  const code = { ...within, code_mac, subscriber: 'nobody' };
   const count = async (rows: Promise<readonly object[]>) => (await rows).length;
   const total = async (rows: Promise<readonly { total: number }[]>) => (await rows)[0]?.total;
   return {
@@ -63,7 +65,7 @@ async function found(bounds: { team: string; scopes: string | null; owner?: stri
     plans: await count(store.read(codes.pagePlans, { ...within, project: null, ...ALL })),
     plansInAll: await total(store.read(codes.countPlans, { ...within, project: null })),
     export: await count(store.read(codes.getExport, { ...within, id: batch, owner: whose })),
-    code: await count(store.read(codes.getCode, { ...within, code_mac })),
+    code: (await store.read(codes.getCode, code)).filter(({ id }) => id !== '').length,
     codes: await count(store.read(codes.pageCodes, { ...page, ...ALL })),
     codesInAll: await total(store.read(codes.countCodes, page)),
     redemptions: await count(store.read(codes.getRedemptions, { team: of, cycle: CYCLE })),

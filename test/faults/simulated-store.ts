@@ -88,7 +88,7 @@ export class SimulatedStore {
     const group = new GroupCommit(this.#db, {
       beginMs: 10_000,
       pauseMs: 0,
-      isInPlace: () => true,
+      place: { isKept: () => true, isOverwritten: () => false },
       onBegin: () => operations.reset(),
       onCommit: () => {},
       onFatal: (error) => {

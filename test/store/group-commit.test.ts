@@ -33,7 +33,7 @@ function aGroup(t: Ending, beginMs = 10_000) {
   const group = new GroupCommit(db, {
     beginMs,
     pauseMs: 0,
-    isInPlace: placeOf(path),
+    place: placeOf(path),
     onBegin: () => {},
     onCommit: () => {
       seen.commits += 1;

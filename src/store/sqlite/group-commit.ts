@@ -14,6 +14,7 @@ import type { Effect } from '../../job/effects.ts';
 import { JobError } from '../../job/errors.ts';
 import { BUSY, isFatal, isFull, sqliteCode } from './connection.ts';
 import { Undo } from './operations.ts';
+import type { Place } from './place.ts';
 
 const MEMBERS_MAX = 512;
 /** Longer lists of effects go one per commit, so that a submission waits for at most one of them. */
@@ -41,8 +42,8 @@ export interface GroupCommitOptions {
   readonly pauseMs: number;
   readonly onBegin: () => void;
   readonly onCommit: () => void;
-  /** Whether the next start will find what is committed here; see `placeOf`. */
-  readonly isInPlace: () => boolean;
+  /** Whether the next start will find what is committed here. */
+  readonly place: Place;
   /** The file can no longer be trusted: stop the process, answer nobody. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -80,6 +81,7 @@ export class GroupCommit {
     this.#options.onBegin();
     const outcomes: Outcome[] = [];
     try {
+      this.#demandPlace();
       for (const member of members) outcomes.push(this.#attempt(member));
       this.#finish(members, outcomes);
     } catch (error) {
@@ -172,7 +174,7 @@ export class GroupCommit {
       }
       return;
     }
-    if (!this.#options.isInPlace()) throw this.#misplaced();
+    this.#demandPlace();
     for (const [index, member] of members.entries()) {
       const outcome = outcomes[index];
       if (outcome) member.settle(outcome);
@@ -181,10 +183,17 @@ export class GroupCommit {
     if (this.#options.pauseMs > 0) rest(this.#options.pauseMs);
   }
 
-  /** Commits that stand in the log alone are brought into the file, which may still be there. */
-  #misplaced(): Error {
-    this.#db.exec('PRAGMA wal_checkpoint(PASSIVE)');
-    return new Error('the database file, its -wal or its -shm was removed, moved or replaced');
+  /**
+   * Asked before a commit, so that nothing is written into a backup that was put there, and after it,
+   * so that nothing is acknowledged which the next start would not find.
+   */
+  #demandPlace(): void {
+    const { place } = this.#options;
+    if (place.isKept()) return;
+    if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+    // Commits that stand in the log alone are brought into the file, which may still be there.
+    if (!place.isOverwritten()) this.#db.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    throw new Error('the database file, its -wal or its -shm was removed, moved or replaced');
   }
 }
 

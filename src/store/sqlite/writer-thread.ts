@@ -33,7 +33,7 @@ let scheduled = false;
 const group = new GroupCommit(db, {
   beginMs: 10_000,
   pauseMs: options.pauseMs,
-  isInPlace: placeOf(options.path),
+  place: placeOf(options.path),
   onBegin: () => operations.reset(),
   onCommit: () => post({ answers, changed: operations.notices }),
   onFatal: (error) => {

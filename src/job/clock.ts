@@ -38,6 +38,14 @@ export function patientNow(): number {
   return wall;
 }
 
+/**
+ * The newest wall time that is known from before this process. A clock that stands more than a day
+ * later is not believed at once either: the machine was off, or the clock was put ahead meanwhile.
+ */
+export function rememberWall(wall: number): void {
+  if (last === undefined && now() - wall > PATIENCE_MS) last = { wall, mono: monotonic() };
+}
+
 /** Milliseconds since the machine started, equal in every process of one boot. */
 export function monotonic(): number {
   return Number(process.hrtime.bigint() / 1_000_000n);

@@ -184,6 +184,9 @@ export const MARK_MISSING = `INSERT INTO missing_tools (tool, since_boot, since_
 
 export const UNMARK_MISSING = `DELETE FROM missing_tools WHERE tool = :tool`;
 
+/** The end of jobs_final. */
+export const NEWEST_END = `SELECT max(completed_at) AS at FROM jobs WHERE completed_at IS NOT NULL`;
+
 export const PURGE = `DELETE FROM jobs WHERE id IN (
   SELECT id FROM jobs INDEXED BY jobs_final
   WHERE completed_at IS NOT NULL AND completed_at <= :before ORDER BY completed_at LIMIT 100)`;

@@ -3,7 +3,7 @@
  * grow old. One pass is one member of a commit, and bounded.
  */
 import type { DatabaseSync } from 'node:sqlite';
-import { bootId, monotonic, now, patientNow } from '../../job/clock.ts';
+import { bootId, monotonic, now, patientNow, rememberWall } from '../../job/clock.ts';
 import { expire, handBack } from '../../job/transitions.ts';
 import { isDead } from '../process-identity.ts';
 import type { SweepOptions, SweepResult } from '../store.ts';
@@ -33,6 +33,7 @@ export class Sweep {
   constructor(db: DatabaseSync, operations: Operations) {
     this.#prepared = new Prepared(db);
     this.#operations = operations;
+    for (const { at } of this.#all(sql.NEWEST_END, {})) if (typeof at === 'number') rememberWall(at);
   }
 
   pass(options: SweepOptions): SweepResult {

@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { callCommand } from './commands/call.ts';
 import { codesCommand } from './commands/codes.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { fenceCommand } from './commands/fence.ts';
 import { jobsCommand } from './commands/jobs.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { startCommand } from './commands/start.ts';
@@ -24,7 +25,7 @@ export function program(): Command {
     .addHelpText(
       'after',
       `
-Administration opens the database (start, stdio, worker, token, migrate); the other commands speak to
+Administration opens the database (start, stdio, worker, token, migrate, fence); the other commands speak to
 a running server by --url and --token.
 
 Examples:
@@ -41,6 +42,7 @@ ${EXIT_CODES_HELP}`,
     workerCommand,
     tokenCommand,
     migrateCommand,
+    fenceCommand,
     callCommand,
     jobsCommand,
   ];

@@ -186,4 +186,6 @@ export interface SweepOptions {
   readonly retentionMs: number;
   /** How long a tool may be known to no living worker before its jobs end, in milliseconds. */
   readonly toolMissingMs: number;
+  /** Take back every running job, whoever holds it: for a database that was restored. Default false. */
+  readonly isRestored?: boolean;
 }

@@ -260,7 +260,7 @@ export const FORGET_WORKER = `DELETE FROM workers WHERE id = :id`;
 
 /** By jobs_running: there are as many as slots of workers, not as jobs. */
 export const EXPIRED = `SELECT * FROM jobs
-  WHERE status = 'running' AND (lease_until <= ${CLOCK} OR worker = ANY (:dead::text[]))`;
+  WHERE status = 'running' AND (lease_until <= ${CLOCK} OR worker = ANY (:dead::text[]) OR :all::int = 1)`;
 
 export const HELD_BY = `SELECT * FROM jobs WHERE status = 'running' AND worker = :worker`;
 

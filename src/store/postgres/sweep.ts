@@ -54,7 +54,7 @@ export class Sweep {
     const workers = (await database.query(sql.WORKERS)).map(workerOf);
     await database.query(sql.WAKE_RESTING);
     const moved = [
-      ...(await this.#takeBack(workers)),
+      ...(await this.#takeBack(workers, options.isRestored ?? false)),
       ...(await this.#endUnanswered()),
       ...(await this.#endUnknownTools(workers, options.toolMissingMs)),
     ];
@@ -70,9 +70,9 @@ export class Sweep {
     return { moved, purged: purged.length };
   }
 
-  async #takeBack(workers: readonly Worker[]): Promise<string[]> {
+  async #takeBack(workers: readonly Worker[], isRestored: boolean): Promise<string[]> {
     const dead = workers.filter((w) => w.isDead && !w.isSupervised).map(({ id }) => id);
-    const rows = await this.#parts.database.query(sql.EXPIRED, { dead });
+    const rows = await this.#parts.database.query(sql.EXPIRED, { dead, all: isRestored ? 1 : 0 });
     // Nobody saw how the run ended, so no fault is counted; the runs are.
     return this.#move(rows.map(jobOf).map((job) => [job.id, handBack(job)]));
   }

@@ -40,7 +40,7 @@ export class Sweep {
     const before = this.#operations.changed.length;
     const workers = this.#workers();
     this.#run(sql.WAKE_RESTING, { mono: monotonic(), boot: bootId() });
-    this.#takeBack(workers);
+    this.#takeBack(workers, options.isRestored ?? false);
     for (const row of this.#all(sql.OVERDUE_WAITING, { now: now() })) {
       const requestId = row['request_id'] as string;
       const change = expire('waiting', 'INPUT_TIMEOUT', requestId);
@@ -54,13 +54,13 @@ export class Sweep {
     return { moved: this.#operations.changed.slice(before).map(({ id }) => id), purged };
   }
 
-  #takeBack(workers: ReadonlyMap<string, Worker>): void {
+  #takeBack(workers: ReadonlyMap<string, Worker>, isRestored: boolean): void {
     for (const row of this.#all(sql.RUNNING, {})) {
       const worker = workers.get(row['worker'] as string);
       const orphan = worker !== undefined && worker.dead && !worker.supervised;
       const expired =
         row['lease_boot'] !== bootId() || (row['lease_until'] as number) <= monotonic();
-      if (!orphan && !expired) continue;
+      if (!orphan && !expired && !isRestored) continue;
       // Nobody saw how the run ended, so no fault is counted; the runs are.
       const job = jobOf(row);
       this.#operations.apply(job.id, handBack(job), null);

@@ -55,6 +55,17 @@ export function sweeping(open: OpenStore): void {
     assert.deepEqual(await store.get(job.id, who()), job);
   });
 
+  test('in a restored database every running job is taken back, whoever holds it', async (t) => {
+    const store = await open(t);
+    const job = await aJobThatIs(store, 'running');
+    assert.deepEqual(await sweep(store, { isRestored: true }), { moved: [job.id], purged: 0 });
+    const again = await store.get(job.id, who());
+    assert.deepEqual([again?.status, again?.attempts], ['queued', 0]);
+    assert.equal((await store.apply(job.id, complete(job, '{}', []))).outcome, 'stale');
+    assert.deepEqual(await store.renew([{ id: job.id, lease: job.lease ?? '' }], 1_000), [job.id]);
+    assert.equal((await claim(store, { tools: [job.tool] })).jobs[0]?.id, job.id);
+  });
+
   test('a run that lost its lease but was not taken back yet may still end', async (t) => {
     const store = await open(t);
     await store.insert(aJob(), 0);

@@ -54,6 +54,8 @@ export interface PostgresServerOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Fill its folder of data, which does not exist yet, in place of making a new one. */
   readonly fill?: (data: string) => Promise<void>;
+  /** The folder of `bin/postgres` and `bin/initdb`; default those of the package. */
+  readonly programs?: string;
   /** Added to the environment of its processes. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -61,7 +63,7 @@ export interface PostgresServerOptions {
 /** Start a server on a free port of 127.0.0.1, with empty data in a temporary folder. */
 export async function startPostgres(options: PostgresServerOptions = {}): Promise<PostgresServer> {
   const owner = unprivilegedUser();
-  const native = nativeFolder(owner);
+  const native = options.programs ?? nativeFolder(owner);
   const folder = mkdtempSync(join(tmpdir(), 'mcp-async-jobs-postgres-'));
   const data = join(folder, 'data');
   if (owner) chownSync(folder, owner.uid, owner.gid);

@@ -11,6 +11,7 @@ import { MACHINES } from './machines.ts';
 import { OUTWARD } from './outward.ts';
 import { RIGHTS } from './rights.ts';
 import { RACES } from './races.ts';
+import { RESTORES } from './restores.ts';
 import { SIMULATION } from './simulation.ts';
 import { SOAK } from './soak.ts';
 import { STALLS } from './stalls.ts';
@@ -29,6 +30,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...SIMULATION,
     ...CALLERS,
     ...UPKEEP,
+    ...RESTORES,
     ...MACHINES,
     ...HOSTILE,
     ...RIGHTS,

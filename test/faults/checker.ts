@@ -454,12 +454,15 @@ function isUndone(entries: readonly Entry[], { invokedAt }: Entry): boolean {
 }
 
 function oldEpochIsFenced({ entries }: Run): string[] {
-  const undone = done(entries, 'claim').filter((claim) => isUndone(entries, claim));
-  const leases = new Set(undone.map(({ value }) => value.lease));
-  return done(entries, 'settle')
-    .filter(({ value, deed }) => value.applied && leases.has(deed.lease))
-    .filter((settle) => !isUndone(entries, settle))
-    .map(({ deed }) => `${deed.job} was written under a lease of before`);
+  const claims = done(entries, 'claim');
+  return done(entries, 'restore').flatMap(({ invokedAt }) => {
+    const before = claims.filter((claim) => claim.invokedAt < invokedAt);
+    const leases = new Set(before.map(({ value }) => value.lease));
+    return done(entries, 'settle')
+      .filter((settle) => settle.invokedAt > invokedAt && settle.value.applied)
+      .filter(({ deed }) => leases.has(deed.lease))
+      .map(({ deed }) => `${deed.job} was written under a lease of before`);
+  });
 }
 
 /** What the Tasks extension may say beside each status. */

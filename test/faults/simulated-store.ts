@@ -137,6 +137,7 @@ export class SimulatedStore {
       this.#known.clear();
       for (const [id, one] of known) this.#known.set(id, one);
       [this.#operations, this.#sweep, this.#group] = this.#fresh();
+      this.now('fence', () => this.sweep(true));
     };
   }
 
@@ -262,13 +263,15 @@ export class SimulatedStore {
     return isKept;
   }
 
-  sweep(): number {
-    const swept = this.#sweep.pass({ retentionMs: RETENTION_MS, toolMissingMs: 1e12 });
+  /** @param isRestored whether it is the first after a restore, which takes every job back */
+  sweep(isRestored = false): number {
+    const options = { retentionMs: RETENTION_MS, toolMissingMs: 1e12, isRestored };
+    const swept = this.#sweep.pass(options);
     for (const id of swept.moved) {
       const known = this.#known.get(id);
       const isDead = known?.worker !== null && this.#dead.has(known?.worker ?? '');
-      if (known?.status === 'running' && known.until > this.#time.mono && !isDead)
-        this.wrong.push(`I4: the live lease of ${id} was taken`);
+      const isLive = known?.status === 'running' && known.until > this.#time.mono && !isDead;
+      if (isLive && !isRestored) this.wrong.push(`I4: the live lease of ${id} was taken`);
       this.#move(id, this.row(id)?.status ?? 'failed');
     }
     if (swept.purged > 0) this.wrong.push(`I1: ${swept.purged} jobs were purged early`);

@@ -1,6 +1,6 @@
 /** The tools of the system that faults are made with, and whether they are there. */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 
 const known = new Map<string, boolean>();
 
@@ -40,6 +40,17 @@ export const noFaketime = (): string | null =>
   faketimeLibrary() === undefined
     ? 'libfaketime is missing; install it (Debian: apt-get install faketime)'
     : null;
+
+const DEBIAN = '/usr/lib/postgresql';
+const PROGRAMS = ['pg_dump', 'pg_restore', 'initdb', 'postgres'];
+
+/** Where pg_dump and pg_restore are, beside a server of their own version: an older pg_dump refuses ours. */
+export function postgresPrograms(): string | null {
+  const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN) : [];
+  const newest = versions.toSorted((a, b) => Number(b) - Number(a));
+  const isWhole = (folder: string) => PROGRAMS.every((name) => existsSync(`${folder}/bin/${name}`));
+  return newest.map((version) => `${DEBIAN}/${version}`).find(isWhole) ?? null;
+}
 
 /** Trace a process and everything it starts; what happens to the N-th call is in `inject`. */
 export function traced(

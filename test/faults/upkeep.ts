@@ -1,23 +1,8 @@
-/** What operators do while jobs run: change the tables, back up, wait for long. */
-import { copyFileSync } from 'node:fs';
+/** What operators do while jobs run: change the tables, and the program. */
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { backup, DatabaseSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
-import { monotonic } from '../../src/job/clock.ts';
 import { startScript } from '../support/child.ts';
-import { until } from '../support/until.ts';
-import { check, type Remains } from './checker.ts';
-import {
-  atRest,
-  inLanes,
-  percentile,
-  told,
-  withEnding,
-  type Fault,
-  type FaultRun,
-  type Outcome,
-} from './fault.ts';
+import { atRest, inLanes, withEnding, type Fault, type FaultRun, type Outcome } from './fault.ts';
 import { Fleet, kill } from './fleet.ts';
 import { done } from './history.ts';
 import type { Address } from './address.ts';
@@ -106,85 +91,6 @@ async function twoVersions(run: FaultRun): Promise<Outcome> {
   return { ...outcome, violations: [...outcome.violations, ...violations] };
 }
 
-/** Copies are taken while everything runs; each is sound, whole, and has what was acknowledged before. */
-async function backups(run: FaultRun): Promise<Outcome> {
-  const violations: string[] = [];
-  const times: number[] = [];
-  let largest = 0;
-  let restoredMs: number | null = null;
-  const outcome = await storm(run, {
-    application: 'codes',
-    async disturb({ fleet, random }) {
-      const { at, engine } = fleet.place;
-      for (let i = 0; i < run.count; i += 1) {
-        await pause(random.within(50, 400));
-        const before = fleet.history.entries.filter(({ endedAt }) => endedAt !== null);
-        const startedAt = monotonic();
-        const copy =
-          engine === 'sqlite'
-            ? await copied(at, join(fleet.place.folder, `copy-${i}.db`), i % 2 === 0)
-            : await fleet.place.remains();
-        times.push(monotonic() - startedAt);
-        largest = Math.max(largest, copy.codes.length);
-        violations.push(...inCopy(copy, before).map((what) => `copy ${i}: ${what}`));
-      }
-      if (engine === 'sqlite') restoredMs = await restored(run, fleet, violations);
-      return { copies: run.count };
-    },
-  });
-  const counted = {
-    ...outcome.counted,
-    'copied within ms (p99)': percentile(times, 0.99),
-    'codes in the largest copy': largest,
-    ...(restoredMs !== null && { 'the last one serves and is drained within ms': restoredMs }),
-  };
-  return { runs: run.count, counted, violations: [...outcome.violations, ...violations] };
-}
-
-const RESTORED_MS = 60_000;
-
-/** A server is started on the last copy and its key: it knows what was there, and ends what was open. */
-async function restored(run: FaultRun, from: Fleet, violations: string[]): Promise<number> {
-  const startedAt = monotonic();
-  const { folder } = from.place;
-  const again = await place(run.t, 'sqlite', tmpdir());
-  copyFileSync(join(folder, `copy-${run.count - 1}.db`), again.at);
-  copyFileSync(join(folder, 'key'), join(again.folder, 'key'));
-  const known = await again.remains();
-  const fleet = new Fleet(run.t, again, { application: 'codes', workers: 2, concurrency: 4 });
-  await fleet.start();
-  const isDrained = async () => (await again.open()) === 0;
-  await until('what was open has ended', isDrained, { ms: RESTORED_MS }).catch(() =>
-    violations.push('on a restored copy jobs stay open'),
-  );
-  const { jobs, soundness } = await again.remains();
-  if (soundness !== 'ok') violations.push(`a restored copy is unsound: ${soundness}`);
-  if (jobs.length < known.jobs.length) violations.push('a restored copy has lost jobs');
-  const unfinished = jobs.filter(({ status }) => status === 'failed');
-  if (unfinished.length > 0) violations.push(`restored, ${unfinished.length} jobs failed`);
-  await kill(fleet.server);
-  return Math.round(monotonic() - startedAt);
-}
-
-async function copied(from: string, to: string, isVacuum: boolean): Promise<Remains> {
-  const db = new DatabaseSync(from, { timeout: 5_000 });
-  try {
-    if (isVacuum) db.prepare('VACUUM INTO ?').run(to);
-    else await backup(db, to);
-  } finally {
-    db.close();
-  }
-  return inFile(to);
-}
-
-/** Of the invariants, what a moment can show. */
-function inCopy(copy: Remains, entries: Parameters<typeof check>[0]): string[] {
-  const submits = entries.filter(({ deed }) => deed.op === 'submit');
-  return check(submits, copy, { isDrained: false, isWhole: false })
-    .filter(({ invariant }) => ['I1', 'I5', 'I6', 'I7'].includes(invariant))
-    .map(told);
-}
-
 /** A deploy with work in the queue: everything is killed, and a new fleet finishes it. */
 async function deploy(run: FaultRun): Promise<Outcome> {
   const at = await place(run.t, run.engine, tmpdir());
@@ -235,15 +141,5 @@ export const UPKEEP: Readonly<Record<string, Fault>> = {
       ];
       return { ...together(parts), runs: run.count };
     },
-  },
-  F31: {
-    title:
-      'copies of the database while it is written (VACUUM INTO and the backup API; a snapshot on PostgreSQL)',
-    bar: 'each copy is sound and has every job acknowledged before it, with exact batches; a server on the last one ends what was open within 60 s',
-    engines: ENGINES,
-    full: 50,
-    piece: 10,
-    quick: 2,
-    run: backups,
   },
 };

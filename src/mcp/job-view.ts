@@ -2,7 +2,7 @@
 import { pollDelayMs } from '../job/cadence.ts';
 import { now, toWireTime } from '../job/clock.ts';
 import type { AnyDefinition } from '../job/definition.ts';
-import { toErrorBody, type ErrorBody } from '../job/errors.ts';
+import { JobError, toErrorBody, type ErrorBody } from '../job/errors.ts';
 import type { Job } from '../job/job.ts';
 import type { Json } from '../job/json.ts';
 import { isFinal } from '../job/states.ts';
@@ -106,10 +106,23 @@ export function jobSummary(job: Job): JobSummary {
 /** What a completed job gave, with what its definition adds when it is read; null in other statuses. */
 export function resultOf(job: Job, { definitions, publicUrl }: Viewing): Json {
   if (job.status !== 'completed' || job.result === null) return null;
-  const result = JSON.parse(job.result) as Json;
+  const result = parsed(job.id, job.result);
   const view = definitions.get(job.tool)?.view;
   if (!view || typeof result !== 'object' || result === null) return result;
   return { ...(result as object), ...view(result, { publicUrl }) };
+}
+
+/** @throws JobError where a disk has changed the text */
+function parsed(id: string, result: string): Json {
+  try {
+    return JSON.parse(result) as Json;
+  } catch (cause) {
+    throw new JobError('INTERNAL_ERROR', {
+      message: `The result of ${id} cannot be read any more, because the database is damaged.`,
+      remediation: 'Submit again. The operator should run `doctor` and look at the disk.',
+      cause,
+    });
+  }
 }
 
 function hints(createdAt: number, at: number): Hints {

@@ -1,5 +1,5 @@
 /** From a row to a job, the same for every engine: their columns have the same names and types. */
-import type { Failure } from '../job/errors.ts';
+import { JobError, toFailure, type Failure } from '../job/errors.ts';
 import type { Job, NewJob, Progress } from '../job/job.ts';
 import type { Json } from '../job/json.ts';
 import type { Status } from '../job/states.ts';
@@ -7,6 +7,11 @@ import { can, VIEW_ANY, type Who } from '../job/who.ts';
 import type { Replay } from './store.ts';
 
 export type Row = Record<string, unknown>;
+
+const DAMAGED = new JobError('INTERNAL_ERROR', {
+  message: 'The job failed; its error cannot be read any more, because the database is damaged.',
+  remediation: 'Submit again. The operator should run `doctor` and look at the disk.',
+});
 type Text = string | null;
 type Whole = number | null;
 
@@ -23,10 +28,10 @@ export function jobOf(row: Row): Job {
     requestId: row['request_id'] as string,
     result: row['result'] as Text,
     resultBytes: row['result_bytes'] as Whole,
-    error: parse(row['error']) as Failure | null,
-    progress: parse(row['progress']) as Progress | null,
-    questions: parse(row['questions']) as Record<string, Json> | null,
-    answers: parse(row['answers']) as Record<string, Json> | null,
+    error: errorOf(row),
+    progress: parsedOr<Progress | null>(row['progress'], null),
+    questions: parsedOr<Record<string, Json> | null>(row['questions'], null),
+    answers: parsedOr<Record<string, Json> | null>(row['answers'], null),
     runs: row['runs'] as number,
     attempts: row['attempts'] as number,
     attemptsMax: row['attempts_max'] as number,
@@ -85,6 +90,16 @@ export function readerParams(who: Who) {
   return { ...whoParams(who), any: can(who, VIEW_ANY) ? 1 : 0 };
 }
 
-function parse(text: unknown): unknown {
-  return text === null ? null : JSON.parse(text as string);
+/** JSON of a row. A disk may have changed it; then that is this row's trouble, and nobody else's. */
+export function parsedOr<T>(text: unknown, instead: T): T {
+  try {
+    return text === null ? instead : (JSON.parse(text as string) as T);
+  } catch {
+    return instead;
+  }
+}
+
+function errorOf({ error, request_id: requestId }: Row): Failure | null {
+  if (error === null) return null;
+  return parsedOr(error, null) ?? toFailure(DAMAGED, requestId as string, true);
 }

@@ -14,6 +14,7 @@ import { RACES } from './races.ts';
 import { RESTORES } from './restores.ts';
 import { SIMULATION } from './simulation.ts';
 import { SOAK } from './soak.ts';
+import { SPOILED } from './spoiled.ts';
 import { STALLS } from './stalls.ts';
 import { STARVING } from './starving.ts';
 import { STRANGERS } from './strangers.ts';
@@ -31,6 +32,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...CALLERS,
     ...UPKEEP,
     ...RESTORES,
+    ...SPOILED,
     ...MACHINES,
     ...HOSTILE,
     ...RIGHTS,
@@ -47,10 +49,6 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
 );
 
 export const NOT_DONE: Readonly<Record<string, { title: string; why: string }>> = {
-  F5: {
-    title: 'bit flips and torn files',
-    why: 'rows carry no checksum; `doctor` and the start find a broken file only',
-  },
   F37: { title: 'an audit log that was altered', why: 'the product keeps no audit log' },
   F39: {
     title: 'mutation score',

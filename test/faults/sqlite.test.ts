@@ -5,6 +5,7 @@ shortFaults('sqlite', {
   F1: 3,
   F3: 4,
   F4: 200,
+  F5: 14,
   F6: 1,
   F7: 1,
   F9: 6,

@@ -43,6 +43,7 @@ export function checkDatabase({ db, keyFile, retentionMs }: DatabaseOptions): Fi
     disk,
     ...files,
     checkIntegrity(seen),
+    ...checkLog(seen),
     checkSettings(seen),
     ...KNOWN.flatMap(({ namespace, sqlite }) => checkSchema(seen, namespace, sqlite.length)),
     ok('clock', `It is ${new Date(now()).toISOString()} here.`),
@@ -73,6 +74,14 @@ function checkIntegrity({ damage }: Inspection): Finding {
   if (damage.length === 0) return ok('integrity', 'integrity_check finds nothing.');
   const fix = 'Stop every server on it, keep the file, and restore a backup.';
   return error('integrity', `The file is damaged: ${damage[0]}.`, fix);
+}
+
+function checkLog({ broken }: Inspection): Finding[] {
+  if (broken === null) return [];
+  const message = `The log of the newest commits breaks off at frame ${broken.frame}; ${broken.behind} behind it are not read.`;
+  const fix =
+    'After a power cut nobody was told of these. Else the disk has changed the log, and jobs of the last minutes are gone: look at the disk, and compare with a backup.';
+  return [warning('log', message, fix)];
 }
 
 function checkSettings({ sqlite, journal }: Inspection): Finding {

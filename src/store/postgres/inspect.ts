@@ -1,6 +1,7 @@
 /** What a PostgreSQL database says of itself to an operator. Only reads. */
 import type { Client } from 'pg';
 import { monotonic, now } from '../../job/clock.ts';
+import { parsedOr } from '../job-row.ts';
 import { isDead } from '../process-identity.ts';
 import type { InspectOptions, QueueFacts } from '../queue-facts.ts';
 import { HELD_JOBS, STRANDED } from './limit-statements.ts';
@@ -102,7 +103,7 @@ export function inspectQueue(url: string, options: InspectOptions): Promise<Queu
     overdue: (await client.query<{ id: string }>(OVERDUE, [overdueMs])).rows.map(({ id }) => id),
     workers: (await client.query<{ process: string; tools: string }>(WORKERS)).rows
       .filter(({ process }) => !isDead(process))
-      .map(({ tools }) => JSON.parse(tools) as string[]),
+      .map(({ tools }) => parsedOr<string[]>(tools, [])),
     purgedSoon: await numberOf(client, SOON, [retentionMs, soonMs]),
     aheadMs: (await client.query<{ ms: number | null }>(NEWEST)).rows[0]?.ms ?? 0,
   }));

@@ -7,7 +7,7 @@ import type { Json } from '../../job/json.ts';
 import { answer, type Change } from '../../job/transitions.ts';
 import type { Who } from '../../job/who.ts';
 import type { Applied, ChangeNotice, WriteResult } from '../store.ts';
-import { whoParams, type Row } from '../job-row.ts';
+import { parsedOr, whoParams, type Row } from '../job-row.ts';
 import type { Database, TransactionOptions } from './database.ts';
 import type { Transaction } from './transaction.ts';
 import type { Deliveries } from './deliveries.ts';
@@ -65,8 +65,8 @@ export class Settles {
     return this.#options.database.transaction(async (tx) => {
       const [row] = (await tx.run(sql.WAITING, { id, ...whoParams(who) })).rows;
       if (!row) return { outcome: 'stale' };
-      const questions = JSON.parse(row['questions'] as string) as Record<string, Json>;
-      const answers = JSON.parse((row['answers'] as string | null) ?? '{}') as Record<string, Json>;
+      const questions = parsedOr<Record<string, Json>>(row['questions'], {});
+      const answers = parsedOr<Record<string, Json>>(row['answers'], {});
       for (const [key, value] of Object.entries(given)) {
         if (Object.hasOwn(questions, key) && !Object.hasOwn(answers, key)) answers[key] = value;
       }

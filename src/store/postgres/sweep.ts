@@ -6,7 +6,7 @@
 import { expire, handBack, type Change } from '../../job/transitions.ts';
 import { isDead } from '../process-identity.ts';
 import type { Applied, SweepOptions, SweepResult } from '../store.ts';
-import { jobOf, type Row } from '../job-row.ts';
+import { jobOf, parsedOr, type Row } from '../job-row.ts';
 import type { Database } from './database.ts';
 import type { Deliveries } from './deliveries.ts';
 import type { Limits } from './limits.ts';
@@ -154,7 +154,7 @@ function workerOf(row: Row): Worker {
   const [process, supervisor] = [row['process'] as string, row['supervisor'] as string];
   return {
     id: row['id'] as string,
-    tools: JSON.parse(row['tools'] as string) as string[],
+    tools: parsedOr<string[]>(row['tools'], []),
     isDead: isDead(process),
     isSupervised: supervisor !== process && !isDead(supervisor),
     silentMs: row['silent_ms'] as number,

@@ -3,10 +3,12 @@
  * nothing else, so it may be used on the file of a running server.
  */
 import { bootId, monotonic, now } from '../../job/clock.ts';
+import { parsedOr } from '../job-row.ts';
 import { isDead } from '../process-identity.ts';
 import type { FoundVersion } from '../migrations.ts';
 import type { InspectOptions, QueueFacts } from '../queue-facts.ts';
 import { openReader } from './connection.ts';
+import { brokenLog } from './log-file.ts';
 import { HELD_JOBS, STRANDED } from './limit-statements.ts';
 import { versionsOf } from './migrate.ts';
 import { JOBS_MIGRATIONS } from './migrations.ts';
@@ -31,6 +33,8 @@ export interface Inspection extends Omit<QueueFacts, 'aheadMs'> {
   readonly journal: string;
   /** What integrity_check finds wrong; empty when nothing is. */
   readonly damage: readonly string[];
+  /** Where the log of the newest commits breaks off, and how many frames stand behind that. */
+  readonly broken: ReturnType<typeof brokenLog>;
   /** Version of the tables, by namespace. */
   readonly schema: ReadonlyMap<string, FoundVersion>;
   /** When the newest job was submitted; null without one. */
@@ -67,6 +71,7 @@ export function inspect(path: string, options: InspectOptions): Inspection {
     return {
       sqlite: String(all(SETTINGS)[0]?.['sqlite']),
       journal: String(all(SETTINGS)[0]?.['journal']),
+      broken: brokenLog(path),
       damage: damage.filter((line) => line !== 'ok'),
       schema,
       open: Number(all(OPEN)[0]?.['jobs']),
@@ -80,7 +85,7 @@ export function inspect(path: string, options: InspectOptions): Inspection {
       overdue: all(OVERDUE, { boot, before: mono - options.overdueMs }).map(({ id }) => String(id)),
       workers: all(WORKERS, { boot, since: mono - SILENT_MS })
         .filter((row) => !isDead(String(row['process'])))
-        .map((row) => JSON.parse(String(row['tools'])) as string[]),
+        .map((row) => parsedOr<string[]>(row['tools'], [])),
       purgedSoon: Number(all(SOON, { from: end, before: end + options.soonMs })[0]?.['jobs']),
       newestAt: (all(NEWEST)[0]?.['at'] as number | null | undefined) ?? null,
     };

@@ -29,7 +29,7 @@ import type {
   WriteResult,
 } from '../store.ts';
 import { Prepared, sqliteCode } from './connection.ts';
-import { jobOf, replayOf, whoParams, type Row } from '../job-row.ts';
+import { jobOf, parsedOr, replayOf, whoParams, type Row } from '../job-row.ts';
 import { HELD_UNTIL } from './limit-statements.ts';
 import { letGo, Releases, Slots, type Candidate } from './limits.ts';
 import { changeParams, insertParams } from './rows.ts';
@@ -238,8 +238,8 @@ export class Operations {
   answer(id: string, who: Who, given: Readonly<Record<string, Json>>): Applied {
     const row = this.#get(sql.WAITING, { id, ...whoParams(who) });
     if (!row) return { outcome: 'stale' };
-    const questions = JSON.parse(row['questions'] as string) as Record<string, Json>;
-    const answers = JSON.parse((row['answers'] as string | null) ?? '{}') as Record<string, Json>;
+    const questions = parsedOr<Record<string, Json>>(row['questions'], {});
+    const answers = parsedOr<Record<string, Json>>(row['answers'], {});
     for (const [key, value] of Object.entries(given)) {
       if (Object.hasOwn(questions, key) && !Object.hasOwn(answers, key)) answers[key] = value;
     }

@@ -9,7 +9,7 @@ import { isDead } from '../process-identity.ts';
 import type { SweepOptions, SweepResult } from '../store.ts';
 import { Prepared } from './connection.ts';
 import type { Operations } from './operations.ts';
-import { jobOf, type Row } from '../job-row.ts';
+import { jobOf, parsedOr, type Row } from '../job-row.ts';
 import * as sql from './statements.ts';
 
 /** A worker that has not beaten for this long does not count as living. */
@@ -129,7 +129,7 @@ function workerOf(row: Row): Worker {
   const dead = !sameBoot || isDead(row['process'] as string);
   return {
     id: row['id'] as string,
-    tools: JSON.parse(row['tools'] as string) as string[],
+    tools: parsedOr<string[]>(row['tools'], []),
     dead,
     supervised:
       sameBoot && row['supervisor'] !== row['process'] && !isDead(row['supervisor'] as string),

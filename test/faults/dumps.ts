@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, rmSync } from 'node:fs';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { cli } from '../../scripts/cli-process.ts';
-import { queryDatabase, type Address } from './place.ts';
+import type { Address } from './address.ts';
+import { queryDatabase } from './place.ts';
 import { postgresPrograms } from './tools.ts';
 
 export const NO_DUMP =

@@ -13,7 +13,7 @@ import { SILENT } from '../../src/job/log.ts';
 import { openStore } from '../../src/sqlite.ts';
 import { callTool, isFields, type Fields } from '../contract/wire.ts';
 import { until } from '../support/until.ts';
-import { MIGRATIONS } from './place.ts';
+import { MIGRATIONS } from './address.ts';
 
 export interface SpoiledOptions {
   /** Of the files; the key lies beside each. */

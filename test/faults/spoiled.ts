@@ -16,7 +16,8 @@ import { startScript } from '../support/child.ts';
 import type { Ending } from '../support/temp.ts';
 import { inLanes, withEnding, type Fault, type FaultRun, type Outcome } from './fault.ts';
 import { batchOf, Fleet, kill } from './fleet.ts';
-import { openAt, place, type Caller, type Place } from './place.ts';
+import { openAt } from './address.ts';
+import { place, type Caller, type Place } from './place.ts';
 import { Seeded } from './random.ts';
 import type { Spoiled, SpoiledOptions } from './spoiled-node.ts';
 
@@ -70,7 +71,7 @@ async function inEveryStatus(at: Place, { team, owner }: Caller): Promise<string
     const [job] = (await claim(store, { tools: ['elsewhere'] })).jobs;
     if (!job) throw new Error('nothing was claimed');
     const held = { id, lease: job.lease ?? '', runs: job.runs };
-    await store.progress(held, { percent: 40, message: 'half of it is done' } as never);
+    await store.progress(held, { done: 4, total: 10, message: 'half of it' });
     if (end === 'failed') await store.apply(id, fail(job, new JobError('EFFECT_REFUSED')));
     if (end === 'waiting') await store.apply(id, ask(job, { size: 'How large?' }, 1e9));
     if (end === 'queued') await store.apply(id, { ...handBack(job), delayMs: 1e9 });

@@ -33,7 +33,8 @@ export class Sweep {
   constructor(db: DatabaseSync, operations: Operations) {
     this.#prepared = new Prepared(db);
     this.#operations = operations;
-    for (const { at } of this.#all(sql.NEWEST_END, {})) if (typeof at === 'number') rememberWall(at);
+    for (const { at } of this.#all(sql.NEWEST_END, {}))
+      if (typeof at === 'number') rememberWall(at);
   }
 
   pass(options: SweepOptions): SweepResult {

@@ -1,7 +1,8 @@
 /** Many writes, one commit: shared by all, refused to one, withdrawn in time. */
 import assert from 'node:assert/strict';
-import { copyFileSync, renameSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
 import { monotonic } from '../../src/job/clock.ts';
 import { type JobError } from '../../src/job/errors.ts';
@@ -277,6 +278,23 @@ describe('writes of a store', () => {
       assert.equal(copy.prepare("SELECT text FROM t WHERE text = 'kept'").all().length, 1);
     });
   }
+
+  test('a backup that was put over the bytes of a file in use is left as it is', (t) => {
+    const { path, group, write, seen } = aGroup(t);
+    write('of the backup');
+    group.commit();
+    const other = new DatabaseSync(path);
+    other.prepare('VACUUM INTO ?').run(`${path}.backup`);
+    other.close();
+    write('of later');
+    group.commit();
+    for (const suffix of ['-wal', '-shm']) rmSync(`${path}${suffix}`);
+    copyFileSync(`${path}.backup`, path);
+    const late = write('late');
+    group.commit();
+    assert.deepEqual([late.outcome, seen], [null, { commits: 2, fatal: 1, early: 0 }]);
+    assert.deepEqual(readFileSync(path), readFileSync(`${path}.backup`));
+  });
 
   test('a file that can no longer be trusted stops the process, and nothing is answered', async (t) => {
     const path = join(tempFolder(t), 'jobs.db');

@@ -71,7 +71,8 @@ export function inspect(path: string, options: InspectOptions): Inspection {
     return {
       sqlite: String(all(SETTINGS)[0]?.['sqlite']),
       journal: String(all(SETTINGS)[0]?.['journal']),
-      broken: brokenLog(path),
+      // A log that is begun anew during a look seems broken, but not twice.
+      broken: brokenLog(path) && brokenLog(path),
       damage: damage.filter((line) => line !== 'ok'),
       schema,
       open: Number(all(OPEN)[0]?.['jobs']),

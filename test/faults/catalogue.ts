@@ -17,6 +17,7 @@ import { SOAK } from './soak.ts';
 import { SPOILED } from './spoiled.ts';
 import { STALLS } from './stalls.ts';
 import { STARVING } from './starving.ts';
+import { STOPS } from './stops.ts';
 import { STRANGERS } from './strangers.ts';
 import { TIMING } from './timing.ts';
 import { UPKEEP } from './upkeep.ts';
@@ -32,6 +33,7 @@ export const FAULTS: ReadonlyMap<string, Fault> = new Map(
     ...CALLERS,
     ...UPKEEP,
     ...RESTORES,
+    ...STOPS,
     ...SPOILED,
     ...MACHINES,
     ...HOSTILE,

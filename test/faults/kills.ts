@@ -1,19 +1,11 @@
-/** Processes that are killed: at named points, at random under load, politely with work in hand. */
+/** Processes that are killed: at named points, at random under load. */
 import { tmpdir } from 'node:os';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { monotonic } from '../../src/job/clock.ts';
 import { childrenOf, isAlive, type Script } from '../support/child.ts';
 import { until } from '../support/until.ts';
-import {
-  atRest,
-  percentile,
-  withEnding,
-  type Fault,
-  type FaultRun,
-  type Outcome,
-} from './fault.ts';
+import { atRest, withEnding, type Fault, type FaultRun, type Outcome } from './fault.ts';
 import { batchOf, Fleet, kill, type Client } from './fleet.ts';
 import { marksOf } from './jobs.ts';
 import { ENGINES, place, type Place } from './place.ts';
@@ -194,51 +186,6 @@ async function underLoad(run: FaultRun): Promise<Outcome> {
   return { ...together(outcomes), runs: run.count };
 }
 
-const STOPS_WITHIN_MS = 10_000;
-const RUNNING = 20;
-
-/** SIGTERM with work in hand: the work is handed back, and nobody is blamed. */
-async function politely(run: FaultRun): Promise<Outcome> {
-  const at = await place(run.t, run.engine, tmpdir());
-  const [caller] = await at.callers(1);
-  if (!caller) throw new Error('nobody calls');
-  const fleet = new Fleet(run.t, at, {
-    application: 'works',
-    workers: 2,
-    concurrency: RUNNING / 2,
-  });
-  const client = fleet.client(caller, 'ann');
-  const violations: string[] = [];
-  const times: number[] = [];
-  for (let i = 0; i < run.count; i += 1) {
-    const server = await fleet.start();
-    const keys = Array.from({ length: RUNNING }, (_, n) => `t${run.seed}-${i}-${n}`);
-    await Promise.all(keys.map((key) => client.submitSurely('gated', { key }, key)));
-    const begun = () => new Set(marksOf(at.folder).map(({ key }) => key));
-    await until('all run', () => keys.every((key) => begun().has(key)));
-    const startedAt = monotonic();
-    server.kill('SIGTERM');
-    // What cannot be answered any more must not be lost either.
-    const late = client.submit('quick', { key: `late-${i}` }, `late-${i}`);
-    const ended = await server.ended;
-    times.push(monotonic() - startedAt);
-    await late;
-    if (ended !== 0) violations.push(`SIGTERM ${i}: ended with ${ended}`);
-    if ((times.at(-1) ?? 0) > STOPS_WITHIN_MS)
-      violations.push(`SIGTERM ${i}: took ${times.at(-1)} ms`);
-    for (const key of keys) writeFileSync(join(at.folder, key), '');
-  }
-  await fleet.start();
-  const rest = await atRest(fleet);
-  const blamed = rest.remains.jobs.filter(({ attempts }) => attempts > 0).length;
-  if (blamed > 0) violations.push(`${blamed} jobs lost an attempt to a stop`);
-  return {
-    runs: run.count,
-    counted: { 'running jobs': run.count * RUNNING, 'stop p99 ms': percentile(times, 0.99) },
-    violations: [...violations, ...rest.violations],
-  };
-}
-
 /** A batch is cut in the middle of being written, again and again. */
 async function midBatch(run: FaultRun): Promise<Outcome> {
   const at = await place(run.t, run.engine, tmpdir());
@@ -281,14 +228,5 @@ export const KILLS: Readonly<Record<string, Fault>> = {
     quick: 6,
     piece: 100,
     run: underLoad,
-  },
-  F29: {
-    title: `SIGTERM with ${RUNNING} jobs running`,
-    bar: 'exit 0 within 10 s, work handed back, no attempt counted',
-    engines: ENGINES,
-    full: 100,
-    quick: 1,
-    piece: 10,
-    run: politely,
   },
 };

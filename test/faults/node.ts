@@ -5,6 +5,7 @@
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { accessCodes } from '../../src/access-codes/app.ts';
+import { onStopSignals, stopAndExit } from '../../src/cli/shutdown.ts';
 import { serve, tokens } from '../../src/http.ts';
 import { definitionsOf } from '../../src/job/definition.ts';
 import { monotonic } from '../../src/job/clock.ts';
@@ -124,14 +125,13 @@ async function start(): Promise<{ facts: object; stop: (graceMs: number) => Prom
 }
 
 const { facts, stop } = await start();
-let isStopping = false;
-process.on('SIGTERM', () => {
-  if (isStopping) process.exit(143);
-  isStopping = true;
-  void stop(1_000)
-    .then(() => opened.close())
-    .then(() => process.exit(0));
-});
+// As the commands do, but for a shorter grace: the first signal asks, the second one ends it.
+void onStopSignals().asked.then(() =>
+  stopAndExit(async () => {
+    await stop(1_000);
+    await opened.close();
+  }, log),
+);
 // Whoever started it is gone: nothing may be left running.
 process.on('disconnect', () => process.exit(0));
 say({ event: 'open', ...facts });

@@ -36,6 +36,8 @@ export interface Spoiled {
   /** By job what its owner was told, without what differs from call to call. */
   readonly told: Readonly<Record<string, string>>;
   readonly wrong: readonly string[];
+  /** What did not work; where somebody says that the file is spoiled, that may be. */
+  readonly failed: readonly string[];
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as SpoiledOptions;
@@ -71,6 +73,7 @@ async function look(path: string): Promise<Spoiled> {
     .map(({ message }) => `doctor: ${message}`);
   const told: Record<string, string> = {};
   const wrong: string[] = [];
+  const failed: string[] = [];
   let isOver = false;
   try {
     const store = await openStore(path, {
@@ -92,7 +95,7 @@ async function look(path: string): Promise<Spoiled> {
       concurrency: 4,
       log: SILENT,
     });
-    wrong.push(...(await ask(serving.url, told, () => isOver)));
+    await ask(serving.url, { told, wrong, failed, isOver: () => isOver });
     // The thread of a database that broke answers nobody any more.
     if (!isOver) {
       await serving.close({ graceMs: 1_000 });
@@ -104,15 +107,17 @@ async function look(path: string): Promise<Spoiled> {
     if (error instanceof TypeError || error instanceof SyntaxError)
       wrong.push(`the start ended with ${error.name}: ${text}`);
   }
-  return { path, rows, named, told, wrong };
+  return { path, rows, named, told, wrong, failed };
 }
 
-async function ask(
-  url: string,
-  told: Record<string, string>,
-  isOver: () => boolean,
-): Promise<string[]> {
-  const wrong: string[] = [];
+interface Asked {
+  readonly told: Record<string, string>;
+  readonly wrong: string[];
+  readonly failed: string[];
+  readonly isOver: () => boolean;
+}
+
+async function ask(url: string, { told, wrong, failed, isOver }: Asked): Promise<void> {
   const call = async (token: string, tool: string, args: Fields) => {
     if (isOver()) return null;
     const asked = callTool({ url, token }, tool, args, { timeoutMs: ANSWERS_MS, patient: false });
@@ -127,7 +132,8 @@ async function ask(
     }
     const error = answer.body['error'];
     const isMute = isFields(error) && /failed inside/.test(String(error['message']));
-    if (isMute || (isFields(error) && INSIDE.test(answer.text)))
+    if (isMute) failed.push(`${tool} was answered with an internal error`);
+    if (isFields(error) && INSIDE.test(answer.text))
       wrong.push(`${tool} was answered ${answer.text.slice(0, 300)}`);
     return answer;
   };
@@ -144,20 +150,19 @@ async function ask(
   for (const one of Array.isArray(seen) ? seen : [])
     if (jobs.includes(String(one['job_id']))) wrong.push('a stranger was shown a list with it');
   await call(owner, 'list_access_codes', {});
-  await goesOn((tool, args) => call(owner, tool, args), { batch, isOver, wrong });
-  return wrong;
+  await goesOn((tool, args) => call(owner, tool, args), { batch, isOver, failed });
 }
 
 interface GoesOn {
   readonly batch: Fields;
   readonly isOver: () => boolean;
-  readonly wrong: string[];
+  readonly failed: string[];
 }
 
 /** Whatever is spoiled, a job that is submitted now is run. */
 async function goesOn(
   call: (tool: string, args: Fields) => Promise<{ readonly body: Fields } | null>,
-  { batch, isOver, wrong }: GoesOn,
+  { batch, isOver, failed }: GoesOn,
 ): Promise<void> {
   const key = newId('key');
   const answer = await call('bulk_generate_access_codes', { ...batch, idempotency_key: key });
@@ -170,7 +175,7 @@ async function goesOn(
     return isOver() || !isFields(view) || ['completed', 'failed'].includes(String(view['status']));
   };
   await until('it has ended', isEnded, { ms: ANSWERS_MS, everyMs: 20 }).catch(() =>
-    wrong.push('a new job is never run'),
+    failed.push('a new job is never run'),
   );
 }
 

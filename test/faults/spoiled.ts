@@ -113,7 +113,7 @@ async function served(t: Ending, options: SpoiledOptions, found: Map<string, Spo
   if (ended === 0) return;
   const last = String(script.lines.findLast(({ event }) => event === 'begins')?.['path']);
   const wrong = [`the process ended with ${ended}: ${script.stderr().slice(-500)}`];
-  found.set(last, { path: last, rows: '', named: [], told: {}, wrong });
+  found.set(last, { path: last, rows: '', named: [], told: {}, wrong, failed: [] });
 }
 
 async function spoiled(run: FaultRun): Promise<Outcome> {
@@ -154,12 +154,14 @@ function summed(run: FaultRun, paths: readonly string[], { found, unspoiled }: F
       violations.push(`${i}: was not served`);
       continue;
     }
-    violations.push(...one.wrong.map((what) => `${run.seed} +${i}: ${what}`));
+    const isNamed = one.named.length > 0;
+    const wrong = isNamed ? one.wrong : [...one.wrong, ...one.failed];
+    violations.push(...wrong.map((what) => `${run.seed} +${i}: ${what}`));
+    if (isNamed && one.failed.length > 0) count('not all worked, and it is named');
     count(isCut(i) ? 'cuts' : 'flips');
     if (one.rows === unspoiled.rows || isCut(i)) continue;
     const where = i % 2 === 0 ? 'the file' : 'the log';
     count(`flips in ${where} that change rows`);
-    const isNamed = one.named.length > 0;
     if (isNamed) count(`flips in ${where} that change rows, named`);
     const changed = Object.entries(unspoiled.told).some(([job, text]) => {
       const now = resultIn(one.told[job] ?? '');
@@ -175,7 +177,7 @@ const resultIn = (told: string): string | null => /"result":{.*?},"error"/.exec(
 export const SPOILED: Readonly<Record<string, Fault>> = {
   F5: {
     title: 'a bit of the file or of its log is the other way round, or the end is cut off',
-    bar: '0 hangs, 0 crashes without a message, 0 answers to another team, no internal error, other jobs go on; how many flips in live rows the start or doctor names is counted',
+    bar: '0 hangs, 0 crashes without a message, 0 answers to another team, no internal error and other jobs go on where nobody names the damage; how many flips in live rows the start or doctor names is counted',
     engines: ['sqlite'],
     full: 1_200,
     quick: 24,

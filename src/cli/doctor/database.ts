@@ -33,7 +33,7 @@ export function checkDatabase({ db, keyFile, retentionMs }: DatabaseOptions): Fi
   ];
   let seen: Inspection;
   try {
-    seen = inspect(path, { overdueMs: OVERDUE_MS, retentionMs, soonMs: SOON_MS });
+    seen = inspect(path, { overdueMs: OVERDUE_MS, retentionMs, soonMs: SOON_MS, known: KNOWN });
   } catch (thrown) {
     const why = thrown instanceof Error ? thrown.message : String(thrown);
     const fix = 'Name a database of this program, or restore the file from a backup.';
@@ -70,7 +70,8 @@ function checkMode(check: string, path: string): Finding {
   return error(check, `${message} Others can use it.`, `chmod 600 ${path}`);
 }
 
-function checkIntegrity({ damage }: Inspection): Finding {
+function checkIntegrity({ damage: inFile, changed }: Inspection): Finding {
+  const damage = [...inFile, ...changed.map((name) => `${name} is not as it was made`)];
   if (damage.length === 0) return ok('integrity', 'integrity_check finds nothing.');
   const fix = 'Stop every server on it, keep the file, and restore a backup.';
   return error('integrity', `The file is damaged: ${damage[0]}.`, fix);

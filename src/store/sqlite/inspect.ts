@@ -5,13 +5,14 @@
 import { bootId, monotonic, now } from '../../job/clock.ts';
 import { parsedOr } from '../job-row.ts';
 import { isDead } from '../process-identity.ts';
-import type { FoundVersion } from '../migrations.ts';
+import type { FoundVersion, Migrations } from '../migrations.ts';
 import type { InspectOptions, QueueFacts } from '../queue-facts.ts';
 import { openReader } from './connection.ts';
 import { brokenLog } from './log-file.ts';
 import { HELD_JOBS, STRANDED } from './limit-statements.ts';
 import { versionsOf } from './migrate.ts';
 import { JOBS_MIGRATIONS } from './migrations.ts';
+import { changedSchema } from './schema.ts';
 
 /** A worker that has said nothing for longer is not counted as alive. */
 const SILENT_MS = 30_000;
@@ -35,6 +36,8 @@ export interface Inspection extends Omit<QueueFacts, 'aheadMs'> {
   readonly damage: readonly string[];
   /** Where the log of the newest commits breaks off, and how many frames stand behind that. */
   readonly broken: ReturnType<typeof brokenLog>;
+  /** Tables, indexes and triggers that are not described as this program made them. */
+  readonly changed: readonly string[];
   /** Version of the tables, by namespace. */
   readonly schema: ReadonlyMap<string, FoundVersion>;
   /** When the newest job was submitted; null without one. */
@@ -56,7 +59,10 @@ export function schemaVersions(path: string): ReadonlyMap<string, FoundVersion> 
 }
 
 /** @throws Error what SQLite says, when the file is not a database of this program */
-export function inspect(path: string, options: InspectOptions): Inspection {
+export function inspect(
+  path: string,
+  { known, ...options }: InspectOptions & { readonly known: readonly Migrations[] },
+): Inspection {
   const db = openReader(path);
   const all = (sql: string, params: Record<string, string | number> = {}) =>
     db.prepare(sql).all(params) as Record<string, string | number | null>[];
@@ -74,6 +80,7 @@ export function inspect(path: string, options: InspectOptions): Inspection {
       // A log that is begun anew during a look seems broken, but not twice.
       broken: brokenLog(path) && brokenLog(path),
       damage: damage.filter((line) => line !== 'ok'),
+      changed: changedSchema(db, schema, known),
       schema,
       open: Number(all(OPEN)[0]?.['jobs']),
       queued: all(QUEUED).map((row) => ({

@@ -90,7 +90,7 @@ const HOT: readonly (readonly [keyof typeof statements, Given, readonly string[]
   ['POSITION', { id: 'mjb_5' }, ['jobs_pkey', 'jobs_due']],
   ['QUEUED_TOOLS', {}, ['jobs_due']],
   ['NEXT_DUE', { tools: ['t1'] }, ['jobs_resting']],
-  ['EXPIRED', { dead: [] }, ['jobs_running']],
+  ['EXPIRED', { dead: [], all: 0 }, ['jobs_running']],
   ['OVERDUE', { overdueMs: 60_000, since: -1, after: '', limit: 1_000 }, ['jobs_overdue']],
   ['OVERDUE_WAITING', {}, ['jobs_waiting']],
   ['RUNNING_OF_TOOLS', { tools: ['t1', 't2'] }, ['jobs_running']],

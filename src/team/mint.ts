@@ -4,6 +4,7 @@
 import { now } from '../job/clock.ts';
 import { JobError } from '../job/errors.ts';
 import { newId } from '../job/ids.ts';
+import { parsedOr } from '../store/job-row.ts';
 import type { Store } from '../store/store.ts';
 import {
   getToken,
@@ -126,8 +127,8 @@ function toInfo(row: ListedTokenRow): TokenInfo {
   const { abilities, scopes, ...rest } = row;
   return {
     ...rest,
-    abilities: JSON.parse(abilities) as string[],
-    project_ids: scopes === null ? [] : (JSON.parse(scopes) as string[]),
+    abilities: parsedOr<string[]>(abilities, []),
+    project_ids: parsedOr<string[]>(scopes, []),
   };
 }
 

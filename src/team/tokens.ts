@@ -37,7 +37,13 @@ export function tokens(store: Store, options: TokensOptions = {}): Identify {
     const at = now();
     if (!isHolder || row.id !== parsed.id || !isLive(row, at)) return null;
     touch(row, at);
-    return identityOf(row);
+    try {
+      return identityOf(row);
+    } catch (error) {
+      // What it may do cannot be read any more: then it may do nothing.
+      log.error({ err: error, token: row.id }, 'A token is damaged in the database; make another');
+      return null;
+    }
   };
 }
 

@@ -60,9 +60,16 @@ const LAST = new RegExp(String.raw`,\s*(${MEMBER}(?:\s*,\s*${MEMBER})*)\s*\}\s*$
 
 /** From the plain members at both ends of a message. An answer must not be taken for a request. */
 function requestIdIn(text: string): RequestId | null {
-  const members = [FIRST, LAST].map(
-    (end) => JSON.parse(`{${end.exec(text)?.[1] ?? ''}}`) as Record<string, RequestId>,
-  );
+  const members = [FIRST, LAST].map((end) => objectOf(end.exec(text)?.[1] ?? ''));
   const { method, id } = Object.assign({}, ...members) as Record<string, RequestId | undefined>;
   return method === undefined ? null : (id ?? null);
+}
+
+function objectOf(members: string): Record<string, RequestId> {
+  try {
+    return JSON.parse(`{${members}}`) as Record<string, RequestId>;
+  } catch {
+    // A number that begins with 0, or a character that JSON does not take: it has no id that holds.
+    return {};
+  }
 }

@@ -112,8 +112,11 @@ async function killsOf(run: FaultRun, victim: Victim, seeds: readonly number[]):
     // The one that died before is replaced by now.
     const [worker] = await until('there is a worker', () => workersOf(server, workers));
     await POINTS[nameOf(seed)]?.(scene);
-    if (victim === 'worker' && worker !== undefined) process.kill(worker, 'SIGKILL');
-    else await kill(beside ?? server);
+    if (victim === 'worker' && worker !== undefined) {
+      process.kill(worker, 'SIGKILL');
+      // Where its job had ended already, nothing else waits for its death, and it is taken for its own heir.
+      await until('it is dead', () => !isAlive(worker));
+    } else await kill(beside ?? server);
     open(scene);
     if (victim === 'server') server = await fleet.start({ workers });
     if (beside) beside = await begin();

@@ -194,6 +194,9 @@ async function deathsOf(
     'all run',
     () => new Set(begun(here, keys).map(({ key }) => key)).size === keys.length,
   );
+  // That a run began stands in a file at once, that it was claimed is told a moment later.
+  const isTold = () => here.fleet.claimed(keys, ids).every(({ process }) => process !== '');
+  if (victims > 0) await until('every claim is told', isTold);
   const heldBy = Map.groupBy(here.fleet.claimed(keys, ids), ({ process }) => process);
   if (victims > 0) await here.fleet.guest('guest', { workers: 1, concurrency: count });
   const killedAt = new Map<string, number>();

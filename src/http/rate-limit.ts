@@ -13,7 +13,7 @@ const STRANGER_PER_MINUTE = 5;
  * Who has asked twice as often as he may is told so after this time, in milliseconds. One who comes
  * again at once, over however many connections, then leaves the processor to the others.
  */
-const HELD_MS = 1_000;
+const HELD_MS = 500;
 
 export interface RateLimits {
   /**

@@ -130,7 +130,7 @@ async function atTheDoor(run: FaultRun): Promise<Outcome> {
 }
 
 const OVER_HTTP = 5_000;
-/** Each is held for a second by each refusal. */
+/** Each is held for half a second by each refusal. */
 const GUESSERS = 250;
 /** Failures of one address that are answered as such. */
 const FAILURES_MAX = 20;

@@ -10,9 +10,14 @@ import {
   type McpServer,
   type ServerContext,
 } from '@modelcontextprotocol/server';
+import type { Json } from '../job/json.ts';
+import { printableJson } from '../job/printable.ts';
 import { listenRequestIn, TaskStreams } from '../mcp/listen.ts';
 import { CallAuth, serverFor, type Call, type McpServerOptions } from './mcp-server.ts';
 import { Sessions } from './sessions.ts';
+
+/** So much of each text of an error that the SDK words is passed on. */
+const ERROR_CHARACTERS = 1_000;
 
 export interface McpAnswersOptions extends McpServerOptions {
   /** Streams of tasks that may be open at once. */
@@ -65,7 +70,9 @@ export class McpAnswers {
     }
     // What is no JSON is answered by the SDK, from the text itself.
     if (parsed === null) return this.#handler.fetch(withBody(request, body), { authInfo });
-    const served = await this.#handler.fetch(request, { authInfo, parsedBody: parsed.value });
+    const served = await printableRefusal(
+      await this.#handler.fetch(request, { authInfo, parsedBody: parsed.value }),
+    );
     const listen = listenRequestIn(parsed.value);
     return listen === null ? served : this.#streams.serve(served, listen, call);
   }
@@ -79,4 +86,13 @@ export class McpAnswers {
 
 function withBody(request: Request, body: string): Request {
   return new Request(request.url, { method: 'POST', headers: request.headers, body });
+}
+
+/** The SDK repeats what it refuses, such as a name in the body that is not the one of the header. */
+async function printableRefusal(response: Response): Promise<Response> {
+  const { status, headers } = response;
+  if (status < 400 || !headers.get('content-type')?.startsWith('application/json')) return response;
+  const said = (await response.json()) as { readonly [member: string]: Json; readonly error: Json };
+  const error = printableJson(said.error, ERROR_CHARACTERS);
+  return Response.json({ ...said, error }, { status, headers });
 }

@@ -154,6 +154,27 @@ test('a body that is no JSON is answered by the SDK', async (t) => {
   assert.equal(body.jsonrpc, '2.0');
 });
 
+test('what the SDK refuses is repeated cut, and without characters that nobody sees', async (t) => {
+  const { url } = await aServer(t);
+  const name = `a\u{202e}b\r\n${'c'.repeat(5_000)}`;
+  const asked = [
+    await rpc2026(url, 'tools/call', { name }, { headers: { 'mcp-name': 'x' } }),
+    await rpc2026(
+      url,
+      'tools/list',
+      {},
+      { headers: { 'mcp-protocol-version': 'v'.repeat(5_000) } },
+    ),
+    await rpc2026(url, `a\u{202e}b`, {}, { headers: { 'mcp-method': 'x' } }),
+  ];
+  for (const { status, body } of asked) {
+    assert.equal(status, 400);
+    assert.equal(typeof body.error.code, 'number');
+    assert.ok(body.error.message !== '' && body.error.message.length <= 1_000);
+    assert.doesNotMatch(JSON.stringify(body), /\u{202e}|\\r|c{1000}|v{1000}/u);
+  }
+});
+
 test('other HTTP methods are 405, and no session is ever issued', async (t) => {
   const { url } = await aServer(t);
   for (const method of ['GET', 'DELETE', 'PUT']) {

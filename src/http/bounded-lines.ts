@@ -3,6 +3,7 @@
  * read on and forgotten but for its two ends, which say what to answer.
  */
 import { Transform, type TransformCallback } from 'node:stream';
+import { parsedOr } from '../job/json.ts';
 
 /** So much is kept of each end of a line that is too long. */
 const END_BYTES = 1_024;
@@ -60,16 +61,8 @@ const LAST = new RegExp(String.raw`,\s*(${MEMBER}(?:\s*,\s*${MEMBER})*)\s*\}\s*$
 
 /** From the plain members at both ends of a message. An answer must not be taken for a request. */
 function requestIdIn(text: string): RequestId | null {
-  const members = [FIRST, LAST].map((end) => objectOf(end.exec(text)?.[1] ?? ''));
+  // A number that begins with 0, or a character that JSON does not take, is no id that holds.
+  const members = [FIRST, LAST].map((end) => parsedOr(`{${end.exec(text)?.[1] ?? ''}}`, {}));
   const { method, id } = Object.assign({}, ...members) as Record<string, RequestId | undefined>;
   return method === undefined ? null : (id ?? null);
-}
-
-function objectOf(members: string): Record<string, RequestId> {
-  try {
-    return JSON.parse(`{${members}}`) as Record<string, RequestId>;
-  } catch {
-    // A number that begins with 0, or a character that JSON does not take: it has no id that holds.
-    return {};
-  }
 }

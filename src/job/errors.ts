@@ -64,6 +64,15 @@ export function errorSpec(code: string): ErrorSpec {
   return Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode] : AUTHOR_SPEC;
 }
 
+/** For whoever asks for what a disk has changed; all others are served. */
+export function damaged(what: string, cause?: unknown): JobError {
+  return new JobError('INTERNAL_ERROR', {
+    message: `${what} cannot be read any more, because the database is damaged.`,
+    remediation: 'Submit again. The operator should run `doctor` and look at the disk.',
+    cause,
+  });
+}
+
 /** Authors put into their errors what callers sent; a text that is longer than this is cut. */
 const TEXT_MAX = 1_000;
 

@@ -3,6 +3,18 @@ export type Json =
   null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /**
+ * The value of a text, or `instead` where there is none, or no JSON. A disk may have changed a row;
+ * then that is this row's trouble, and nobody else's.
+ */
+export function parsedOr<T>(text: unknown, instead: T): T {
+  try {
+    return text === null ? instead : (JSON.parse(text as string) as T);
+  } catch {
+    return instead;
+  }
+}
+
+/**
  * Where a value is not JSON, or null when it is.
  *
  * A value that would be changed by a round trip through JSON text (a Date, undefined in an array,

@@ -2,7 +2,7 @@
 import { pollDelayMs } from '../job/cadence.ts';
 import { now, toWireTime } from '../job/clock.ts';
 import type { AnyDefinition } from '../job/definition.ts';
-import { JobError, toErrorBody, type ErrorBody } from '../job/errors.ts';
+import { damaged, toErrorBody, type ErrorBody } from '../job/errors.ts';
 import type { Job } from '../job/job.ts';
 import type { Json } from '../job/json.ts';
 import { isFinal } from '../job/states.ts';
@@ -117,11 +117,7 @@ function parsed(id: string, result: string): Json {
   try {
     return JSON.parse(result) as Json;
   } catch (cause) {
-    throw new JobError('INTERNAL_ERROR', {
-      message: `The result of ${id} cannot be read any more, because the database is damaged.`,
-      remediation: 'Submit again. The operator should run `doctor` and look at the disk.',
-      cause,
-    });
+    throw damaged(`The result of ${id}`, cause);
   }
 }
 

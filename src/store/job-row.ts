@@ -1,17 +1,13 @@
 /** From a row to a job, the same for every engine: their columns have the same names and types. */
-import { JobError, toFailure, type Failure } from '../job/errors.ts';
+import { damaged, toFailure, type Failure } from '../job/errors.ts';
 import type { Job, NewJob, Progress } from '../job/job.ts';
-import type { Json } from '../job/json.ts';
+import { parsedOr, type Json } from '../job/json.ts';
 import type { Status } from '../job/states.ts';
 import { can, VIEW_ANY, type Who } from '../job/who.ts';
 import type { Replay } from './store.ts';
 
 export type Row = Record<string, unknown>;
 
-const DAMAGED = new JobError('INTERNAL_ERROR', {
-  message: 'The job failed; its error cannot be read any more, because the database is damaged.',
-  remediation: 'Submit again. The operator should run `doctor` and look at the disk.',
-});
 type Text = string | null;
 type Whole = number | null;
 
@@ -90,16 +86,10 @@ export function readerParams(who: Who) {
   return { ...whoParams(who), any: can(who, VIEW_ANY) ? 1 : 0 };
 }
 
-/** JSON of a row. A disk may have changed it; then that is this row's trouble, and nobody else's. */
-export function parsedOr<T>(text: unknown, instead: T): T {
-  try {
-    return text === null ? instead : (JSON.parse(text as string) as T);
-  } catch {
-    return instead;
-  }
-}
-
 function errorOf({ error, request_id: requestId }: Row): Failure | null {
   if (error === null) return null;
-  return parsedOr(error, null) ?? toFailure(DAMAGED, requestId as string, true);
+  return (
+    parsedOr(error, null) ??
+    toFailure(damaged('The job failed; its error'), requestId as string, true)
+  );
 }

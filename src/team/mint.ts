@@ -4,7 +4,7 @@
 import { now } from '../job/clock.ts';
 import { JobError } from '../job/errors.ts';
 import { newId } from '../job/ids.ts';
-import { parsedOr } from '../store/job-row.ts';
+import { parsedOr } from '../job/json.ts';
 import type { Store } from '../store/store.ts';
 import {
   getToken,

@@ -6,26 +6,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { cli } from '../../scripts/cli-process.ts';
 import { now } from '../../src/job/clock.ts';
-import { cancel, complete } from '../../src/job/transitions.ts';
 import { openStore } from '../../src/sqlite.ts';
-import { aJob, claim, ownerOf } from '../support/a-job.ts';
+import { aJob } from '../support/a-job.ts';
 import { tempFolder } from '../support/temp.ts';
-import { aServer, aToken, dataOf, JOBS } from './a-server.ts';
+import { aServer, aToken, JOBS } from './a-server.ts';
+import { assertHeldJobsAreTold, examined } from './examine.ts';
 
-interface Finding {
-  readonly check: string;
-  readonly level: string;
-  readonly message: string;
-  readonly fix?: string;
-}
-
-async function examine(db: string, ...more: readonly string[]) {
-  const ended = await cli(['doctor', '--db', db, '--json', ...more]);
-  const { ok, findings } = dataOf(ended) as { ok: boolean; findings: Finding[] };
-  const wrong = findings.filter(({ level }) => level !== 'ok');
-  for (const { check, fix } of wrong) assert.ok(fix, `${check} has no fix`);
-  return { code: ended.code, ok, findings, wrong };
-}
+const examine = (db: string, ...more: readonly string[]) => examined(['--db', db, ...more]);
 
 test('a healthy database and server are fine, and nothing of the file is changed', async (t) => {
   const { db, token, server } = await aServer(t, '--jobs', JOBS);
@@ -67,21 +54,7 @@ test('files that others can read, jobs that nobody runs and a clock that was set
 test('jobs that limits hold are counted, and those that nothing lets go are told apart', async (t) => {
   const db = join(tempFolder(t), 'jobs.db');
   const store = await openStore(db);
-  const jobs = Array.from({ length: 4 }, () => aJob());
-  for (const job of jobs) await store.insert(job, 0);
-  const [, second] = jobs;
-  const limits = { perTeam: 1, tools: new Map() };
-  const [running] = (await claim(store, { limits })).jobs;
-  assert.ok(running && second);
-  const held = async () => (await examine(db)).findings.find(({ check }) => check === 'held jobs');
-  const message = '3 jobs are held by limits on running jobs.';
-  assert.deepEqual(await held(), { check: 'held jobs', level: 'ok', message });
-  await store.apply(running.id, complete(running, '{}', []));
-  await store.applyAs(second.id, ownerOf(second), cancel('req_2'));
-  await store.close();
-  const stranded = await held();
-  assert.equal(stranded?.level, 'warning');
-  assert.match(stranded.message, /^2 jobs are held .* held jobs of "print" nothing runs/);
+  await assertHeldJobsAreTold(store, () => examine(db));
 });
 
 test('a file that is damaged, newer, missing or none of ours is told apart', async (t) => {

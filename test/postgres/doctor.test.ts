@@ -1,31 +1,18 @@
 /** `doctor` on real PostgreSQL servers: what is wrong is found, with its fix, and ends with 1. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cli } from '../../scripts/cli-process.ts';
 import { startPostgres } from '../../scripts/postgres/server.ts';
-import { cancel, complete } from '../../src/job/transitions.ts';
 import { openStore } from '../../src/postgres.ts';
-import { dataOf } from '../cli/a-server.ts';
+import { assertHeldJobsAreTold, examined } from '../cli/examine.ts';
 import { standbyOf } from '../faults/cluster.ts';
 import { faketimeLibrary, noFaketime } from '../faults/tools.ts';
-import { aJob, claim, ownerOf } from '../support/a-job.ts';
+import { aJob, claim } from '../support/a-job.ts';
 import { emptyDatabase, psql } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 
-interface Finding {
-  readonly check: string;
-  readonly level: string;
-  readonly message: string;
-  readonly fix?: string;
-}
-
 async function examine(DATABASE_URL: string, env: Record<string, string> = {}) {
-  const ended = await cli(['doctor', '--json'], { env: { DATABASE_URL, ...env } });
-  const { findings } = dataOf(ended) as { findings: Finding[] };
-  const wrong = findings.filter(({ level }) => level !== 'ok');
-  for (const { check, fix } of wrong) assert.ok(fix, `${check} has no fix`);
-  const levels = wrong.map(({ check, level }) => `${check} ${level}`);
-  return { code: ended.code, findings, wrong, levels };
+  const found = await examined([], { DATABASE_URL, ...env });
+  return { ...found, levels: found.wrong.map(({ check, level }) => `${check} ${level}`) };
 }
 
 test('a healthy database is fine, and nothing is written to it', async () => {
@@ -84,21 +71,7 @@ test('jobs that nobody runs and connections that run out are found', async (t) =
 test('jobs that limits hold are counted, and those that nothing lets go are told apart', async () => {
   const url = await emptyDatabase();
   const store = await openStore(url);
-  const jobs = Array.from({ length: 4 }, () => aJob());
-  for (const job of jobs) await store.insert(job, 0);
-  const [, second] = jobs;
-  const limits = { perTeam: 1, tools: new Map() };
-  const [running] = (await claim(store, { limits })).jobs;
-  assert.ok(running && second);
-  const held = async () => (await examine(url)).findings.find(({ check }) => check === 'held jobs');
-  const message = '3 jobs are held by limits on running jobs.';
-  assert.deepEqual(await held(), { check: 'held jobs', level: 'ok', message });
-  await store.apply(running.id, complete(running, '{}', []));
-  await store.applyAs(second.id, ownerOf(second), cancel('req_2'));
-  await store.close();
-  const stranded = await held();
-  assert.equal(stranded?.level, 'warning');
-  assert.match(stranded.message, /^2 jobs are held .* held jobs of "print" nothing runs/);
+  await assertHeldJobsAreTold(store, () => examine(url));
 });
 
 test('a standby that commits do not wait for is shown, as is one that they wait for in vain', async (t) => {

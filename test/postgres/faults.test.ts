@@ -15,7 +15,7 @@ import { aJob, aJobThatIs, claim, who } from '../support/a-job.ts';
 import { Cable } from '../faults/cable.ts';
 import { standbyOf } from '../faults/cluster.ts';
 import { Seeded } from '../faults/random.ts';
-import { emptyDatabase, psql, thePostgres } from '../support/postgres.ts';
+import { emptyDatabase, psql, thePostgres, watchSetting } from '../support/postgres.ts';
 import type { Ending } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 
@@ -209,13 +209,7 @@ test('what is acknowledged is on the disk, whatever the server does by default',
   const store = await openStore(url, { log });
   t.after(() => store.close());
   assert.match(warnings.join(), /synchronous_commit is off/);
-  await psql(
-    url,
-    `CREATE TABLE seen (value text);
-     CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
-       BEGIN INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;
-     CREATE TRIGGER see AFTER INSERT OR UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION see()`,
-  );
+  const seen = await watchSetting(url, 'synchronous_commit');
   await store.insert(aJob(), 0);
   const [job] = (await claim(store)).jobs;
   assert.ok(job);
@@ -224,9 +218,8 @@ test('what is acknowledged is on the disk, whatever the server does by default',
   await store.apply(other.id, complete(other, '{}', [see({})]));
   await store.write([see({})]);
   await store.applyAs((await store.insert(aJob(), 0)).id, who(), cancel('req_2'));
-  const seen = (await psql(url, 'SELECT value FROM seen')).map(({ value }) => value);
   assert.deepEqual(
-    seen,
+    await seen(),
     Array.from({ length: 10 }, () => 'on'),
   );
 });

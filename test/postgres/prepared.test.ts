@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { complete } from '../../src/job/transitions.ts';
 import { aJob, claim } from '../support/a-job.ts';
-import { postgresStores, psql } from '../support/postgres.ts';
+import { postgresStores, watchSetting } from '../support/postgres.ts';
 
 test('a submission that fails says why, and its statements go on working', async (t) => {
   const { stores } = await postgresStores(t, 2);
@@ -21,19 +21,10 @@ test('no statement is compiled before it runs, however dear the planner thinks i
   const { url, stores } = await postgresStores(t, 1);
   const [store] = stores;
   assert.ok(store);
-  await psql(
-    url,
-    `CREATE TABLE seen (value text);
-     CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
-       BEGIN INSERT INTO seen VALUES (current_setting('jit')); RETURN NULL; END $$;
-     CREATE TRIGGER see AFTER INSERT OR UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION see()`,
-  );
+  const seen = await watchSetting(url, 'jit');
   await store.insert(aJob(), 0);
   const [job] = (await claim(store)).jobs;
   assert.ok(job);
   await store.apply(job.id, complete(job, '{}', []));
-  assert.deepEqual(
-    (await psql(url, 'SELECT value FROM seen')).map(({ value }) => value),
-    ['off', 'off', 'off'],
-  );
+  assert.deepEqual(await seen(), ['off', 'off', 'off']);
 });

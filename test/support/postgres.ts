@@ -33,6 +33,18 @@ export async function psql<R extends QueryResultRow = Record<string, unknown>>(
   }
 }
 
+/** Keep what a setting is wherever a job is written. @returns how to read it, one for each write */
+export async function watchSetting(url: string, name: string): Promise<() => Promise<unknown[]>> {
+  await psql(
+    url,
+    `CREATE TABLE seen (value text);
+     CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN INSERT INTO seen VALUES (current_setting('${name}')); RETURN NULL; END $$;
+     CREATE TRIGGER see AFTER INSERT OR UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION see()`,
+  );
+  return async () => (await psql(url, 'SELECT value FROM seen')).map(({ value }) => value);
+}
+
 /** An empty database; `template` copies another one. */
 export async function emptyDatabase(template = 'template1'): Promise<string> {
   const running = await thePostgres();

@@ -1,7 +1,7 @@
 /** What a PostgreSQL database says of itself to an operator. Only reads. */
 import type { Client } from 'pg';
 import { monotonic, now } from '../../job/clock.ts';
-import { parsedOr } from '../job-row.ts';
+import { parsedOr } from '../../job/json.ts';
 import { isDead } from '../process-identity.ts';
 import type { InspectOptions, QueueFacts } from '../queue-facts.ts';
 import { HELD_JOBS, STRANDED } from './limit-statements.ts';

@@ -3,11 +3,11 @@
  * one with effects has a transaction of its own, in which everything or nothing happens.
  */
 import type { Effect } from '../../job/effects.ts';
-import type { Json } from '../../job/json.ts';
+import { parsedOr, type Json } from '../../job/json.ts';
 import { answer, type Change } from '../../job/transitions.ts';
 import type { Who } from '../../job/who.ts';
 import type { Applied, ChangeNotice, WriteResult } from '../store.ts';
-import { parsedOr, whoParams, type Row } from '../job-row.ts';
+import { whoParams, type Row } from '../job-row.ts';
 import type { Database, TransactionOptions } from './database.ts';
 import type { Transaction } from './transaction.ts';
 import type { Deliveries } from './deliveries.ts';

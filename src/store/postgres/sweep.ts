@@ -3,10 +3,11 @@
  * deliveries get lost, rows grow old. A pass is bounded, and any number of processes may make one:
  * what it moves is guarded like every other write.
  */
+import { parsedOr } from '../../job/json.ts';
 import { expire, handBack, type Change } from '../../job/transitions.ts';
 import { isDead } from '../process-identity.ts';
 import type { Applied, SweepOptions, SweepResult } from '../store.ts';
-import { jobOf, parsedOr, type Row } from '../job-row.ts';
+import { jobOf, type Row } from '../job-row.ts';
 import type { Database } from './database.ts';
 import type { Deliveries } from './deliveries.ts';
 import type { Limits } from './limits.ts';

@@ -3,7 +3,7 @@
  * nothing else, so it may be used on the file of a running server.
  */
 import { bootId, monotonic, now } from '../../job/clock.ts';
-import { parsedOr } from '../job-row.ts';
+import { parsedOr } from '../../job/json.ts';
 import { isDead } from '../process-identity.ts';
 import type { FoundVersion, Migrations } from '../migrations.ts';
 import type { InspectOptions, QueueFacts } from '../queue-facts.ts';

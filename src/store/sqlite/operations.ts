@@ -14,7 +14,7 @@ import {
   type NewJob,
   type Progress,
 } from '../../job/job.ts';
-import type { Json } from '../../job/json.ts';
+import { parsedOr, type Json } from '../../job/json.ts';
 import { answer, expire, type Change } from '../../job/transitions.ts';
 import type { Who } from '../../job/who.ts';
 import type {
@@ -29,7 +29,7 @@ import type {
   WriteResult,
 } from '../store.ts';
 import { Prepared, sqliteCode } from './connection.ts';
-import { jobOf, parsedOr, replayOf, whoParams, type Row } from '../job-row.ts';
+import { jobOf, replayOf, whoParams, type Row } from '../job-row.ts';
 import { HELD_UNTIL } from './limit-statements.ts';
 import { letGo, Releases, Slots, type Candidate } from './limits.ts';
 import { changeParams, insertParams } from './rows.ts';

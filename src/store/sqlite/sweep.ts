@@ -4,12 +4,13 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { bootId, monotonic, now, patientNow, rememberWall } from '../../job/clock.ts';
+import { parsedOr } from '../../job/json.ts';
 import { expire, handBack } from '../../job/transitions.ts';
 import { isDead } from '../process-identity.ts';
 import type { SweepOptions, SweepResult } from '../store.ts';
 import { Prepared } from './connection.ts';
 import type { Operations } from './operations.ts';
-import { jobOf, parsedOr, type Row } from '../job-row.ts';
+import { jobOf, type Row } from '../job-row.ts';
 import * as sql from './statements.ts';
 
 /** A worker that has not beaten for this long does not count as living. */

@@ -1,8 +1,6 @@
 /**
  * What a server or a worker runs: the access-code application, or the definitions of `--jobs`.
  */
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { accessCodes } from '../access-codes/app.ts';
 import { ACCESS_CODE_MIGRATIONS } from '../access-codes/sqlite/migrations.ts';
@@ -75,17 +73,14 @@ function keyFileOf({ db, keyFile }: ApplicationOptions, key: string | undefined)
   });
 }
 
-async function ownDefinitions(file: string): Promise<Pick<Application, 'definitions' | 'parts'>> {
-  const path = resolve(file);
-  const remediation = 'Name a module that exports what defineJob({ ... }) returns.';
-  if (!existsSync(path)) {
-    throw new CliError('JOBS_FILE', `There is no file ${path}.`, { remediation });
-  }
+async function ownDefinitions(path: string): Promise<Pick<Application, 'definitions' | 'parts'>> {
   const jobs = pathToFileURL(path);
   try {
     return { definitions: definitionsOf((await import(jobs.href)) as object), parts: { jobs } };
   } catch (error) {
     const message = `${path} cannot be used: ${error instanceof Error ? error.message : String(error)}`;
-    throw new CliError('JOBS_FILE', message, { remediation });
+    throw new CliError('JOBS_FILE', message, {
+      remediation: 'Name a module that exports what defineJob({ ... }) returns.',
+    });
   }
 }

@@ -4,6 +4,8 @@
  * Each says its unit, default and range in the help; commander reads the environment variable that
  * stands beside it.
  */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import { databaseByDefault, SQLITE_FILE } from './database-address.ts';
 
@@ -53,7 +55,10 @@ export const dbOption = (): Option =>
     .default(databaseByDefault(), SQLITE_FILE);
 
 export const jobsOption = (): Option =>
-  new Option('--jobs <file>', 'module that exports your definitions, in place of access codes');
+  new Option(
+    '--jobs <file>',
+    'module that exports your definitions, in place of access codes',
+  ).argParser(existingFile);
 
 export const jsonOption = (): Option =>
   new Option('--json', 'data as one line of JSON on stdout, errors as one line of JSON on stderr');
@@ -84,6 +89,14 @@ function endpoint(text: string): string {
   const url = httpUrl(text);
   if (url.pathname === '/') url.pathname = '/mcp';
   return url.href;
+}
+
+function existingFile(text: string): string {
+  const path = resolve(text);
+  if (existsSync(path)) return path;
+  throw new InvalidArgumentError(
+    'There is no such file. Name a module that exports what defineJob({ ... }) returns.',
+  );
 }
 
 export function httpUrl(text: string): URL {

@@ -38,7 +38,10 @@ export function addresses(options: AddressOptions): Addresses {
   const hosts = new Set([...LOOPBACK, ...names.map(hostName)]);
   const origins = new Set(options.allowOrigins.map((origin) => new URL(origin).origin));
   return {
-    check({ headers: { host, origin } }) {
+    check({ headersDistinct: given }) {
+      // Of two, somebody before us may have looked at the other one; together they are none.
+      const host = given['host']?.join(', ');
+      const origin = given['origin']?.join(', ');
       if (!HOST.test(host ?? '') || !hosts.has(hostnameOf(`http://${host}`))) refuse('Host', host);
       if (origin === undefined || origins.has(origin)) return;
       if (!ORIGIN.test(origin) || !hosts.has(hostnameOf(origin))) refuse('Origin', origin);

@@ -57,6 +57,16 @@ test('tables that a newer program only added to are no reason to refuse, others 
   );
 });
 
+test('a module that is not there is refused before anything is made', async (t) => {
+  const db = join(tempFolder(t), 'jobs.db');
+  for (const command of [['start'], ['worker'], ['stdio'], ['migrate', 'apply']]) {
+    const refused = await cli([...command, '--db', db, '--jobs', 'nowhere.js', '--json']);
+    assert.deepEqual([refused.code, errorOf(refused)['code']], [1, 'USAGE'], command[0]);
+    assert.match(String(errorOf(refused)['message']), /nowhere\.js.*There is no such file/);
+  }
+  assert.ok(!existsSync(db));
+});
+
 test('an address that is logged loses its password', () => {
   const line = '{"a":"postgres://u:p%2Fw@h/d?password=pw&x=1","b":"postgresql://u@h/d"}';
   assert.equal(

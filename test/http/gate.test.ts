@@ -16,10 +16,10 @@ function assertEnvelope({ status, headers, body }: Answer, wanted: number, code:
   assert.equal(typeof body.error.context.retryable, 'boolean');
 }
 
-/** A request whose Host header is ours to choose. */
-async function getWithHost(url: string, host: string): Promise<number> {
+/** A request whose headers are ours to choose, in pairs. */
+async function getWith(url: string, headers: string[]): Promise<number> {
   return new Promise((resolve, reject) => {
-    const asked = request(url, { headers: { host } }, (response) => {
+    const asked = request(url, { headers }, (response) => {
       response.resume();
       resolve(response.statusCode ?? 0);
     });
@@ -127,9 +127,18 @@ test('a Host or Origin that is not known is refused', async (t) => {
   for (const origin of ['https://app.example.com', publicUrl, 'http://localhost:5173']) {
     assert.equal((await ping(origin)).status, 200, origin);
   }
-  assert.equal(await getWithHost(publicUrl, 'evil.example.com'), 403);
-  assert.equal(await getWithHost(publicUrl, 'jobs.internal:80'), 200);
-  assert.equal(await getWithHost(`${publicUrl}/healthz`, '10.0.0.7:3000'), 200);
+  assert.equal(await getWith(publicUrl, ['Host', 'evil.example.com']), 403);
+  assert.equal(await getWith(publicUrl, ['Host', 'jobs.internal:80']), 200);
+  assert.equal(await getWith(`${publicUrl}/healthz`, ['Host', '10.0.0.7:3000']), 200);
+});
+
+test('a request with two Host or Origin headers is refused, whatever the first one says', async (t) => {
+  const { publicUrl } = await aServer(t);
+  assert.equal(await getWith(publicUrl, ['Host', 'localhost']), 200);
+  assert.equal(await getWith(publicUrl, ['Host', 'localhost', 'Host', 'localhost']), 403);
+  const headers = ['Host', 'localhost', 'Origin', publicUrl];
+  assert.equal(await getWith(publicUrl, headers), 200);
+  assert.equal(await getWith(publicUrl, [...headers, 'Origin', 'https://evil.example.com']), 403);
 });
 
 test('a body that is too large or too deep is 413', async (t) => {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { complete } from '../../src/job/transitions.ts';
-import { aJob, claim } from '../support/a-job.ts';
-import { postgresStores, watchSetting } from '../support/postgres.ts';
+import { aJob, claim, who } from '../support/a-job.ts';
+import { postgresStores, psql, watchSetting } from '../support/postgres.ts';
 
 test('a submission that fails says why, and its statements go on working', async (t) => {
   const { stores } = await postgresStores(t, 2);
@@ -27,4 +27,21 @@ test('no statement is compiled before it runs, however dear the planner thinks i
   assert.ok(job);
   await store.apply(job.id, complete(job, '{}', []));
   assert.deepEqual(await seen(), ['off', 'off', 'off']);
+});
+
+test('a table that is altered while statements on it are prepared is read and written on', async (t) => {
+  const { url, stores } = await postgresStores(t, 1);
+  const [store] = stores;
+  assert.ok(store);
+  const work = async () => {
+    const { id } = await store.insert(aJob(), 0);
+    assert.equal((await store.get(id, who()))?.status, 'queued');
+    const [job] = (await claim(store)).jobs;
+    assert.ok(job);
+    await store.apply(job.id, complete(job, '{}', []));
+    assert.equal((await store.get(id, who()))?.status, 'completed');
+  };
+  await work();
+  await psql(url, 'ALTER TABLE jobs ADD COLUMN newer text');
+  await work();
 });

@@ -13,9 +13,9 @@ import { JobError } from '../../job/errors.ts';
 import { randomBelow } from '../../job/ids.ts';
 import type { Logger } from '../../job/log.ts';
 import type { Row } from '../job-row.ts';
-import { isAway, isUndone, sqlState, toKnown, Undo } from './errors.ts';
+import { isAway, isOutdated, isUndone, sqlState, toKnown, Undo } from './errors.ts';
 import { bind, compile, type Bindable, type Given } from './parameters.ts';
-import { commit, send, transactionOn, type Rows, type Transaction } from './transaction.ts';
+import { commit, nameOf, send, transactionOn, type Rows, type Transaction } from './transaction.ts';
 
 export interface TransactionOptions {
   /** Whether it runs statements that are not ours, which are planned as their authors expect. */
@@ -68,12 +68,18 @@ const BEGIN_READ_ONLY = `${READ_COMMITTED} READ ONLY; ${LOCALLY}; ${STANDBY}`;
 /** Refused because the transaction may only read. */
 const READ_ONLY = '25006';
 
+/**
+ * What is prepared is parsed once, but planned each time it runs: a plan that was made while a table
+ * was short reads all of it, and would be kept until somebody counts the table again.
+ */
+const PLANNED_ANEW = '-c plan_cache_mode=force_custom_plan';
+
 /** Settings of a connection that a pooler between us and the server may refuse. */
 const SESSION = {
   statement_timeout: STATEMENT_MS,
   lock_timeout: LOCK_MS,
   idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
-  options: '-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=4',
+  options: `-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=4 ${PLANNED_ANEW}`,
 };
 
 export class Database {
@@ -114,7 +120,7 @@ export class Database {
       return this.#with(async (client) => {
         const { rows } = this.#isPooled
           ? await sendAlone(client, compiled.text, values)
-          : await send(client, compiled.text, values);
+          : await send(client, compiled.text, values, nameOf(compiled.text, this.#names));
         return rows;
       });
     }, patienceMs);
@@ -183,8 +189,8 @@ export class Database {
       isBroken = false;
       return value;
     } catch (error) {
-      // The server said no and is fit for the next statement; anything else ends the connection.
-      isBroken = sqlState(error) === null ? !isOurs(error) : isAway(error);
+      // Where the server said no, it is fit for the next statement; anything else ends the connection.
+      isBroken = sqlState(error) === null ? !isOurs(error) : isAway(error) || isOutdated(error);
       throw error;
     } finally {
       client.release(isBroken);

@@ -30,15 +30,25 @@ export function isAway(error: unknown): boolean {
   return /^(08|57P|53300|25006|25P03)/.test(state);
 }
 
+/**
+ * Whether a prepared statement answers in another shape since a table was altered, as by the upgrade
+ * of another process. The connection keeps it, and refuses it for ever.
+ */
+export function isOutdated(error: unknown): boolean {
+  const { routine } = error as { readonly routine?: unknown };
+  return sqlState(error) === '0A000' && routine === 'RevalidateCachedQuery';
+}
+
 /** Whether the transaction was undone for the sake of another one, and may be tried at once. */
 export function isUndone(error: unknown): boolean {
+  if (isOutdated(error)) return true;
   return ['40001', '40P01', '55P03'].includes(sqlState(error) ?? '');
 }
 
 /** The statement's own fault: a constraint, a wrong value, a name that does not exist. */
 export function isStatementError(error: unknown): boolean {
   if (error instanceof TypeError) return true;
-  const state = sqlState(error);
+  const state = isOutdated(error) ? null : sqlState(error);
   return state !== null && /^(0A|21|22|23|26|2B|2F|34|38|39|3F|42|44|54|P0)/.test(state);
 }
 

@@ -150,7 +150,7 @@ export async function send(
   return { rows, changed: rowCount ?? 0 };
 }
 
-function nameOf(text: string, names: Map<string, string> | null): string | undefined {
+export function nameOf(text: string, names: Map<string, string> | null): string | undefined {
   const name = names?.get(text);
   if (name !== undefined || !names || names.size >= PREPARED_MAX) return name;
   names.set(text, `mcp_async_jobs_${names.size}`);

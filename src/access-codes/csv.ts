@@ -15,5 +15,9 @@ export function toCsv(
   const expires = batch.expires_at === null ? '' : toWireTime(batch.expires_at);
   const plan = FORMULA.test(batch.plan) ? `'${batch.plan}` : batch.plan;
   const rows = codes.map((code) => [code, plan, expires]);
-  return stringify([['code', 'plan', 'expires_at'], ...rows], { record_delimiter: '\r\n' });
+  return stringify([['code', 'plan', 'expires_at'], ...rows], {
+    record_delimiter: '\r\n',
+    // To a spreadsheet half of a line end is one as well.
+    quoted_match: /[\r\n]/,
+  });
 }

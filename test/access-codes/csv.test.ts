@@ -22,6 +22,12 @@ test('quotes, commas and line ends in a name stay inside their field', () => {
   );
 });
 
+test('a line end of any kind is quoted', () => {
+  for (const plan of ['a\r\nb', 'a\nb', 'a\rb']) {
+    assert.ok(toCsv(CODES, { plan, expires_at: null }).includes(`,"${plan}",`));
+  }
+});
+
 test('a name that begins like a formula is not one to a spreadsheet', () => {
   for (const first of ['=', '+', '-', '@', '\t', '＝', '＋', '－', '＠']) {
     const csv = toCsv(CODES, { plan: `${first}cmd()`, expires_at: null });

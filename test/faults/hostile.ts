@@ -26,7 +26,7 @@ function byTests(of: Files) {
     const count = (what: string) =>
       Number(new RegExp(`^# ${what} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
     const failed = [...text.matchAll(/^ *not ok \d+ - (.+)$/gm)].map(([, title = '']) => title);
-    const runs = count('tests');
+    const runs = count('tests') - count('skipped');
     if (code !== 0 && failed.length === 0) failed.push(`the tests ended with ${code}`);
     return { runs, counted: { tests: runs, passed: count('pass') }, violations: failed };
   };
@@ -86,9 +86,9 @@ export const HOSTILE: Readonly<Record<string, Fault>> = {
         : byTests({ sqlite: ['hostile/secrets.test.ts'] })(run),
   },
   F34: tested(
-    'names that a spreadsheet would compute, in the exported file (LibreOffice itself is not tried)',
-    'no formula, a byte-exact round trip',
-    { sqlite: ['access-codes/csv.test.ts', 'hostile/text.test.ts'] },
+    '360 names that a spreadsheet would compute, in the exported file, through LibreOffice and back',
+    'no formula; names that tools accept come back byte for byte',
+    { sqlite: ['access-codes/csv.test.ts', 'hostile/spreadsheet.test.ts', 'hostile/text.test.ts'] },
   ),
   F35: tested('text that computes, hides or speaks to a model', 'none of it in trusted fields', {
     sqlite: ['hostile/text.test.ts'],

@@ -41,6 +41,11 @@ export const noFaketime = (): string | null =>
     ? 'libfaketime is missing; install it (Debian: apt-get install faketime)'
     : null;
 
+export const noLibreOffice = (): string | null =>
+  works(['soffice', '--version'])
+    ? null
+    : 'LibreOffice is missing; install it (Debian: apt-get install libreoffice-calc-nogui)';
+
 const DEBIAN = '/usr/lib/postgresql';
 const PROGRAMS = ['pg_dump', 'pg_restore', 'initdb', 'postgres'];
 

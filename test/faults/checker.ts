@@ -233,8 +233,11 @@ function movesForward({ entries, remains }: Run): string[] {
 }
 
 function newestRunWrites({ entries }: Run): string[] {
+  const restores = done(entries, 'restore');
+  const isUndone = ({ invokedAt }: Entry) =>
+    restores.some(({ value, invokedAt: at }) => value.to < invokedAt && invokedAt < at);
   const claims = done(entries, 'claim')
-    .filter((claim) => !isUndone(entries, claim))
+    .filter((claim) => !isUndone(claim))
     .map(({ value }) => value);
   const runs = new Map(claims.map(({ lease, run }) => [lease, run]));
   const accepted = done(entries, 'settle').filter(({ value }) => value.applied);
@@ -444,13 +447,6 @@ function refusedIsNotDone({ entries, remains, expected }: Run): string[] {
     .filter(({ input }) => input !== null && known.size > 0 && !known.has(input))
     .map(({ id }) => `${id} was never submitted`);
   return [...refused, ...unasked, ...fromNowhere];
-}
-
-/** Whether a restore has undone what was done then. */
-function isUndone(entries: readonly Entry[], { invokedAt }: Entry): boolean {
-  return done(entries, 'restore').some(
-    (restore) => restore.value.to < invokedAt && invokedAt < restore.invokedAt,
-  );
 }
 
 function oldEpochIsFenced({ entries }: Run): string[] {

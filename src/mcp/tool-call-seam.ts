@@ -126,6 +126,8 @@ async function withoutName<T>(name: unknown, call: () => Promise<T>): Promise<T>
   }
 }
 
+const URI_CHARACTERS = 2_000;
+
 /** Methods that the SDK itself answers. */
 const METHODS_OF_SDK = [
   'initialize',
@@ -152,6 +154,7 @@ export function guardMethods(
   if (!hasSeam(server)) return;
   for (const method of METHODS_OF_SDK.filter((one) => Seam.has(server, one))) {
     Seam.wrap(server, method, (inner) => async (request, context) => {
+      if (method === 'resources/read') demandUri(request.params?.['uri']);
       try {
         return await inner(request, context);
       } catch (error) {
@@ -164,6 +167,14 @@ export function guardMethods(
       }
     });
   }
+}
+
+/** The SDK repeats a URI that it does not know, whatever it is. */
+function demandUri(uri: unknown): void {
+  if (typeof uri !== 'string') return;
+  if (URL.canParse(uri) && printable(uri, URI_CHARACTERS) === uri) return;
+  const message = `Invalid params: uri must be an absolute URI of at most ${URI_CHARACTERS} visible characters.`;
+  throw new ProtocolError(ProtocolErrorCode.InvalidParams, message);
 }
 
 /** What the SDK throws for wrong params is an `Error` whose text is a list of issues in JSON. */

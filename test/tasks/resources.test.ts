@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newId } from '../../src/job/ids.ts';
-import { aTaskServer, modern, submitted, taskThatIs } from './wire.ts';
+import { aTaskServer, modern, old, submitted, taskThatIs } from './wire.ts';
 
 const uriOf = (id: string) => `mcp-async-jobs://jobs/${id}/result`;
 
@@ -25,6 +25,17 @@ test('a final job can be read as a resource, by whoever sees it with the tools',
 
   const open = await submitted(url, 'nap', { ms: 60_000 });
   assert.match((await read(open)).error?.message ?? '', /has no result yet/);
+});
+
+test('what is no URI is refused without being repeated', async (t) => {
+  const { url } = await aTaskServer(t);
+  const long = uriOf('x'.repeat(2_000));
+  for (const uri of ['no\u202auri', uriOf('un\u200bseen'), long, '']) {
+    const { error } = await old(url, 'resources/read', { uri });
+    assert.equal(error?.code, -32_602, uri);
+    assert.match(error.message, /uri must be an absolute URI of at most 2000 visible characters/);
+    assert.equal(error.data, undefined);
+  }
 });
 
 test('unknown, malformed and foreign jobs are the same miss', async (t) => {

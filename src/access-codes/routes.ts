@@ -64,8 +64,11 @@ or
 }
 
 /** Wipe the codes of batches whose export window is over; a step takes at most 100 batches. */
-export async function wipeExpired(store: Store, settings: AccessCodeSettings): Promise<void> {
-  const before = now() - settings.exportWindowMs;
+export async function wipeExpired(
+  store: Store,
+  { exportWindowMs }: Pick<AccessCodeSettings, 'exportWindowMs'>,
+): Promise<void> {
+  const before = (await store.now()) - exportWindowMs;
   for (let step = 0; step < STEPS_MAX; step += 1) {
     const { changed } = await store.write([wipeExports({ before })]);
     if ((changed[0] ?? 0) === 0) return;

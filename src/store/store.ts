@@ -167,6 +167,12 @@ export interface Store extends WorkStore {
   read<P extends Params, R>(statement: Statement<P, R>, params: P): Promise<R[]>;
   /** Apply effects in one transaction, all or none. */
   write(effects: readonly Effect[], options?: { readonly expect?: number }): Promise<WriteResult>;
+  /**
+   * The time by which something is old enough to be forgotten for good, in milliseconds since 1970: on
+   * PostgreSQL the clock of the database, on SQLite one that does not believe a wall clock for a day
+   * after it has jumped ahead.
+   */
+  now(): Promise<number>;
   /** Take back what dead workers held, end what waits in vain, purge what is past retention. */
   sweep(options: SweepOptions): Promise<SweepResult>;
   /** Running jobs of one worker. For the supervisor of a process that has ended. */

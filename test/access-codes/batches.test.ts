@@ -224,6 +224,15 @@ test('after the export window a batch cannot be exported, and its codes are wipe
   assert.equal((await server.data(token, 'redeem_access_code', still)).plan_id, plan_id);
 });
 
+test('a server whose clock is ahead for a while wipes nothing', async (t) => {
+  const { result } = await server.batch(token, batchOf(plan_id, 1));
+  const wall = Date.now;
+  const { mock } = t.mock.method(Date, 'now', () => wall() + 31 * 86_400_000);
+  await server.application.maintain(server.store);
+  mock.restore();
+  assert.equal((await server.fetch(result.download_url, token)).status, 200);
+});
+
 test('worker processes are given the key and make codes that the server can find', async () => {
   const apart = await served({}, { inProcess: false, workers: 1 });
   try {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
+import { wipeExpired } from '../../src/access-codes/routes.ts';
 import { ACCESS_CODE_MIGRATIONS } from '../../src/access-codes/sqlite/migrations.ts';
 import * as codes from '../../src/access-codes/statements.ts';
 import type { Statement } from '../../src/job/effects.ts';
@@ -100,6 +101,15 @@ test('a batch and its thousand codes are written with the completion, in one sta
   assert.equal(found?.id, rows[7]?.id);
   const [plan] = await store.read(codes.getPlan, { ...SCOPES, id: 'pln_1' });
   assert.deepEqual([plan?.price_minor, plan?.active], [2 ** 40, 1]);
+  const [batch] = await store.read(codes.getExport, { ...SCOPES, id, owner: 'usr_a' });
+  assert.deepEqual(batch?.sealed, new Uint8Array([1, 0, 255]));
+});
+
+test('a worker whose clock is behind makes no batch that is over already', async (t) => {
+  const store = await withPlan(t);
+  const { id, effects } = aBatch(1);
+  await store.write(effects);
+  await wipeExpired(store, { exportWindowMs: 60_000 });
   const [batch] = await store.read(codes.getExport, { ...SCOPES, id, owner: 'usr_a' });
   assert.deepEqual(batch?.sealed, new Uint8Array([1, 0, 255]));
 });

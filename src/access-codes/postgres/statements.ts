@@ -45,11 +45,17 @@ export const PAGE_PLANS = `
 
 export const COUNT_PLANS = `SELECT count(*) AS total ${PLANS}`;
 
-/** Changes no row when the plan has vanished or is no longer active: the job ends as refused. */
+/** Milliseconds since 1970, by the clock that the wiping goes by. */
+const NOW = `floor(extract(epoch FROM now()) * 1000)::bigint`;
+
+/**
+ * Changes no row when the plan has vanished or is no longer active: the job ends as refused. Codes are
+ * wiped by their age, so the clock of a worker that is behind must not make them older than they are.
+ */
 export const INSERT_BATCH = `
   INSERT INTO batches (id, team_id, owner_id, project_id, plan_id, quantity, expires_at, created_at, sealed)
   SELECT :id::text, team_id, :owner::text, project_id, id, :quantity::int, :expires_at::bigint,
-    :at::bigint, :sealed::bytea
+    greatest(:at::bigint, ${NOW}), :sealed::bytea
   FROM plans WHERE id = :plan AND team_id = :team AND active = 1`;
 
 /** All codes of a batch in one statement. */

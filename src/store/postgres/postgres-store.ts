@@ -179,6 +179,11 @@ export class PostgresStore implements Store {
     await this.#database.query(sql.BEAT, row);
   }
 
+  async now(): Promise<number> {
+    const [row] = await this.#database.query(sql.TIME);
+    return row?.['time'] as number;
+  }
+
   sweep(options: SweepOptions): Promise<SweepResult> {
     return this.#while(() => this.#sweep.pass(options));
   }

@@ -302,3 +302,6 @@ export const PROBE = `INSERT INTO probe (id, at) VALUES (1, ${NOW})
 
 /** Its own commit waits for no disk: nothing is kept by it. */
 export const NOTIFY = `SELECT set_config('synchronous_commit', 'off', true), pg_notify(:channel, :payload)`;
+
+/** What the clock says. */
+export const TIME = `SELECT ${CLOCK} AS time`;

@@ -130,6 +130,10 @@ export class SqliteStore implements Store {
     return this.#writer.call('write', effects, options.expect ?? null);
   }
 
+  now(): Promise<number> {
+    return this.#writer.call('now');
+  }
+
   sweep(options: SweepOptions): Promise<SweepResult> {
     return this.#writer.call('sweep', options);
   }

@@ -8,6 +8,7 @@ import {
   workerData,
   type MessagePort,
 } from 'node:worker_threads';
+import { patientNow } from '../../job/clock.ts';
 import type { Effect } from '../../job/effects.ts';
 import { JobError } from '../../job/errors.ts';
 import type { NewJob } from '../../job/job.ts';
@@ -17,7 +18,7 @@ import { GroupCommit, type Outcome } from './group-commit.ts';
 import { Operations } from './operations.ts';
 import { placeOf } from './place.ts';
 import { Sweep } from './sweep.ts';
-import type { Answer, Call, FromWriter, Verb, WriterOptions } from './writer.ts';
+import type { Answer, Call, FromWriter, Look, Verb, WriterOptions } from './writer.ts';
 
 const port = portOf(parentPort);
 const options = workerData as WriterOptions;
@@ -61,8 +62,10 @@ function portOf(found: MessagePort | null): MessagePort {
   return found;
 }
 
-/** What each verb does, inside the commit. */
-const verbs: Readonly<Record<Verb, (...args: never[]) => unknown>> = {
+const looks: Readonly<Record<Look, () => unknown>> = { now: patientNow, isChangedElsewhere };
+
+/** What each other verb does, inside the commit. */
+const verbs: Readonly<Record<Exclude<Verb, Look>, (...args: never[]) => unknown>> = {
   insert: operations.insert.bind(operations),
   insertOnce: operations.insertOnce.bind(operations),
   answer: operations.answer.bind(operations),
@@ -74,22 +77,21 @@ const verbs: Readonly<Record<Verb, (...args: never[]) => unknown>> = {
   beat: operations.beat.bind(operations),
   sweep: sweep.pass.bind(sweep),
   probe: operations.probe.bind(operations),
-  isChangedElsewhere,
 };
 
 function receive(calls: readonly Call[]): void {
   for (const call of calls) {
-    if (call.verb === 'isChangedElsewhere') {
-      // Writes nothing, so it waits for no commit, and for nobody else's.
-      answers.push({ id: call.id, ok: true, value: isChangedElsewhere() });
+    const { verb } = call;
+    if (verb === 'now' || verb === 'isChangedElsewhere') {
+      answers.push({ id: call.id, ok: true, value: looks[verb]() });
       continue;
     }
     group.add({
-      verb: call.verb,
+      verb,
       askedAt: call.askedAt,
       effects: effectsOf(call),
       isOneStatement: isPlainInsert(call),
-      work: () => verbs[call.verb](...(call.args as never[])),
+      work: () => verbs[verb](...(call.args as never[])),
       settle: (outcome) => answers.push(toAnswer(call.id, outcome)),
     });
   }

@@ -20,7 +20,10 @@ export type Verb =
   | 'beat'
   | 'sweep'
   | 'probe'
-  | 'isChangedElsewhere';
+  | Look;
+
+/** Writes nothing, so it waits for no commit, and for nobody else's. */
+export type Look = 'now' | 'isChangedElsewhere';
 
 export interface WriterOptions {
   readonly path: string;

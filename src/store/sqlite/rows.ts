@@ -23,7 +23,9 @@ export interface ChangeOptions {
 export function changeParams(id: string, change: Change, { who, inlineBytesMax }: ChangeOptions) {
   const at = now();
   const resultBytes = change.result === undefined ? null : Buffer.byteLength(change.result);
-  const resting = change.to === 'queued' && (change.delayMs ?? 0) > 0;
+  // How long a queued job rests, and a waiting one is waited for.
+  const spanMs = (change.to === 'waiting' ? change.waitMs : change.delayMs) ?? 0;
+  const isDueLater = change.to === 'waiting' || (change.to === 'queued' && spanMs > 0);
   return {
     id,
     to: change.to,
@@ -32,9 +34,9 @@ export function changeParams(id: string, change: Change, { who, inlineBytesMax }
     lease: change.lease,
     fault: change.fault ? 1 : 0,
     alone: change.alone === undefined ? null : Number(change.alone),
-    dueBoot: resting ? bootId() : null,
-    dueAt: resting ? monotonic() + (change.delayMs ?? 0) : null,
-    waitUntil: change.to === 'waiting' ? at + (change.waitMs ?? 0) : null,
+    dueBoot: isDueLater ? bootId() : null,
+    dueAt: isDueLater ? monotonic() + spanMs : null,
+    waitUntil: change.to === 'waiting' ? at + spanMs : null,
     result: (resultBytes ?? 0) > inlineBytesMax ? null : (change.result ?? null),
     resultBytes,
     error: stringify(change.error),

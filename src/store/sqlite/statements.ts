@@ -169,8 +169,10 @@ export const RUNNING = `SELECT * FROM jobs INDEXED BY jobs_running
 export const HELD_BY = `SELECT * FROM jobs INDEXED BY jobs_running
   WHERE status = 'running' AND worker = :worker`;
 
+/** Found by the wall clock, decided by the one of their boot, or where that is over by the patient one. */
 export const OVERDUE_WAITING = `SELECT id, request_id FROM jobs INDEXED BY jobs_waiting
-  WHERE status = 'waiting' AND wait_until <= :now LIMIT 100`;
+  WHERE status = 'waiting' AND wait_until <= :now
+    AND CASE due_boot WHEN :boot THEN due_at <= :mono ELSE wait_until <= :patient END LIMIT 100`;
 
 /** One step in jobs_due per tool, whatever the number of jobs. */
 export const NEXT_QUEUED_TOOL = `SELECT min(tool) AS tool FROM jobs INDEXED BY jobs_due

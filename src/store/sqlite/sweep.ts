@@ -43,11 +43,7 @@ export class Sweep {
     const workers = this.#workers();
     this.#run(sql.WAKE_RESTING, { mono: monotonic(), boot: bootId() });
     this.#takeBack(workers, options.isRestored ?? false);
-    for (const row of this.#all(sql.OVERDUE_WAITING, { now: now() })) {
-      const requestId = row['request_id'] as string;
-      const change = expire('waiting', 'INPUT_TIMEOUT', requestId);
-      this.#operations.apply(row['id'] as string, change, null);
-    }
+    this.#endUnanswered();
     this.#endUnknownTools(workers, options.toolMissingMs);
     this.#operations.letGoStranded();
     this.#forget(workers);
@@ -66,6 +62,14 @@ export class Sweep {
       // Nobody saw how the run ended, so no fault is counted; the runs are.
       const job = jobOf(row);
       this.#operations.apply(job.id, handBack(job), null);
+    }
+  }
+
+  #endUnanswered(): void {
+    const times = { now: now(), patient: patientNow(), boot: bootId(), mono: monotonic() };
+    for (const row of this.#all(sql.OVERDUE_WAITING, times)) {
+      const change = expire('waiting', 'INPUT_TIMEOUT', row['request_id'] as string);
+      this.#operations.apply(row['id'] as string, change, null);
     }
   }
 

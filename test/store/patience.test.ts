@@ -62,6 +62,12 @@ function aWriter(t: TestContext, path = join(tempFolder(t), 'jobs.db')) {
       operations.apply(id, ask(job, { q: 1 }, waitMs), null);
       return id;
     },
+    /** Submit a job under a key that is kept for a day. */
+    submits(key: string): 'new' | 'known' {
+      operations.reset();
+      const day = { key, hash: 'h', answer: '{}', ttlMs: DAY_MS };
+      return operations.insertOnce(aJob(), 0, day) === null ? 'new' : 'known';
+    },
     moved(): readonly string[] {
       operations.reset();
       return sweep.pass({ retentionMs: 30 * DAY_MS, toolMissingMs: DAY_MS }).moved;
@@ -97,6 +103,39 @@ test('a question of before the machine was started again ends by a clock that is
   assert.deepEqual(moved(), []);
   set(2 * DAY_MS + HOUR_MS, DAY_MS + 1_000);
   assert.deepEqual(moved(), [id], 'still ahead after a day');
+});
+
+test('a key is kept for its hours on a machine that has slept for days', (t) => {
+  const set = clocks(t);
+  const { submits } = aWriter(t);
+  assert.equal(submits('before'), 'new');
+  set(3 * DAY_MS, 0);
+  assert.equal(submits('awake again'), 'new');
+  const [wall, mono] = [4 * DAY_MS - 60_000, DAY_MS - 60_000];
+  set(wall, mono);
+  assert.equal(submits('k'), 'new');
+  for (const later of [30_000, 90_000, DAY_MS - 1_000]) {
+    set(wall + later, mono + later);
+    assert.equal(submits('k'), 'known', `after ${later} ms`);
+  }
+  set(wall + DAY_MS + 1_000, mono + DAY_MS + 1_000);
+  assert.equal(submits('k'), 'new');
+});
+
+test('a key is kept for its hours when the wall clock goes back for a while', (t) => {
+  const set = clocks(t);
+  const { submits } = aWriter(t);
+  assert.equal(submits('early'), 'new');
+  set(-3 * DAY_MS, 1_000);
+  assert.equal(submits('late'), 'new');
+  for (const right of [2_000, DAY_MS - 1_000]) {
+    set(right, right);
+    assert.equal(submits('early'), 'known');
+    assert.equal(submits('late'), 'known');
+  }
+  set(DAY_MS + 3_000, DAY_MS + 3_000);
+  assert.equal(submits('early'), 'new');
+  assert.equal(submits('late'), 'new');
 });
 
 test('a process that starts under a clock that is ahead forgets by the time of the newest end', async (t) => {

@@ -146,10 +146,11 @@ export class SqliteStore implements Store {
   async list({ who, status, tool, before, limit }: ListQuery): Promise<Job[]> {
     const text = can(who, VIEW_ANY) ? sql.LIST_TEAM : sql.LIST_OWNER;
     const params = { ...readerParams(who), tool, limit, before: before?.id ?? '~' };
+    // What is filtered by tool or project may pass over many rows before the page is full.
+    const isHeavy = tool !== null || params.scopes !== null;
     const pages: Job[][] = [];
     for (const shown of status ? [status] : SHOWN) {
-      // A filter by tool may pass over many rows before the page is full.
-      const rows = await this.#read(text, { ...params, shown }, tool !== null);
+      const rows = await this.#read(text, { ...params, shown }, isHeavy);
       pages.push(rows.map(jobOf));
     }
     // A job may move on between two pages; statuses are read in the order of the moves, so that it

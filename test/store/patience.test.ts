@@ -53,7 +53,7 @@ function aWriter(t: TestContext, path = join(tempFolder(t), 'jobs.db')) {
     db,
     operations,
     /** A job that asks, and waits for the answer for so long. */
-    waiting(waitMs: number): string {
+    waiting: (waitMs: number): string => {
       const { id, tool } = aJob();
       operations.insert(aJob({ id }), 0);
       const asked = { worker: 'wrk_1', tools: [tool], limit: 1, leaseMs: 20_000, idle: true };
@@ -63,12 +63,12 @@ function aWriter(t: TestContext, path = join(tempFolder(t), 'jobs.db')) {
       return id;
     },
     /** Submit a job under a key that is kept for a day. */
-    submits(key: string): 'new' | 'known' {
+    submits: (key: string): 'new' | 'known' => {
       operations.reset();
       const day = { key, hash: 'h', answer: '{}', ttlMs: DAY_MS };
       return operations.insertOnce(aJob(), 0, day) === null ? 'new' : 'known';
     },
-    moved(): readonly string[] {
+    moved: (): readonly string[] => {
       operations.reset();
       return sweep.pass({ retentionMs: 30 * DAY_MS, toolMissingMs: DAY_MS }).moved;
     },

@@ -35,8 +35,9 @@ export function isAway(error: unknown): boolean {
  * of another process. The connection keeps it, and refuses it for ever.
  */
 export function isOutdated(error: unknown): boolean {
+  if (sqlState(error) !== '0A000') return false;
   const { routine } = error as { readonly routine?: unknown };
-  return sqlState(error) === '0A000' && routine === 'RevalidateCachedQuery';
+  return routine === 'RevalidateCachedQuery';
 }
 
 /** Whether the transaction was undone for the sake of another one, and may be tried at once. */

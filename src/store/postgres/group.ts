@@ -92,7 +92,16 @@ export class Group<M, R> {
     return taken;
   }
 
+  /** Whatever happens, every member gets an answer, and the lane is free again. */
   async #write(taken: readonly Waiting<M, R>[]): Promise<void> {
+    try {
+      await this.#attempt(taken);
+    } catch (error) {
+      for (const { reject } of taken) reject(error);
+    }
+  }
+
+  async #attempt(taken: readonly Waiting<M, R>[]): Promise<void> {
     try {
       const outcomes = await this.#options.write(taken.map(({ member }) => member));
       for (const [index, { resolve, reject }] of taken.entries()) {
@@ -101,10 +110,7 @@ export class Group<M, R> {
         else reject(outcome?.error ?? new Error('a member of a commit has no outcome'));
       }
     } catch (error) {
-      if (taken.length === 1 || !isFaultOfOne(error)) {
-        for (const { reject } of taken) reject(toKnown(error));
-        return;
-      }
+      if (taken.length === 1 || !isFaultOfOne(error)) throw toKnown(error);
       for (const one of taken) await this.#write([one]);
     }
   }

@@ -122,6 +122,30 @@ test('every connection has timeouts and keepalives, whatever the server has by d
   );
 });
 
+test('what the address asks for by `options` holds beside our own settings', async (t) => {
+  const url = await emptyDatabase();
+  await psql(url, 'CREATE SCHEMA app');
+  const settings = defineStatement<Record<string, never>>({
+    name: 'settings',
+    sqlite: 'SELECT 1',
+    postgres: `SELECT current_setting('search_path') AS path, current_setting('tcp_keepalives_idle')
+      AS idle, current_setting('plan_cache_mode') AS plans, current_setting('work_mem') AS memory`,
+  });
+  for (const given of [
+    '-c search_path=app,public -c work_mem=8MB',
+    '-c%20search_path%3Dapp%2Cpublic%20-c%20work_mem%3D8MB',
+    '-c+search_path=app,public+-cwork_mem=8MB',
+  ]) {
+    const store = await aStore(t, `${url}?options=${given}&application_name=mine`);
+    assert.deepEqual(await store.read(settings, {}), [
+      { path: 'app,public', idle: '5', plans: 'force_custom_plan', memory: '8MB' },
+    ]);
+  }
+  assert.deepEqual(await psql(url, "SELECT to_regclass('app.jobs')::text AS jobs"), [
+    { jobs: 'app.jobs' },
+  ]);
+});
+
 test('however much is asked for, there are never more connections than said, and the one that listens', async (t) => {
   const url = await emptyDatabase();
   const store = await openStore(url, { connectionsMax: 3 });

@@ -16,11 +16,28 @@ import { emptyDatabase, psql } from '../support/postgres.ts';
 import type { Ending } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 
-const REFUSED = ['statement_timeout', 'lock_timeout', 'options'];
+/** Which settings of a connection it refuses, and with what answer. */
+interface Manner {
+  readonly refuses: readonly string[];
+  readonly state: string;
+  readonly message: string;
+}
 
-function refusal(): Buffer {
-  const fields = 'SFATAL\0C08P01\0Munsupported startup parameter: statement_timeout\0\0';
-  const body = Buffer.from(fields);
+const POOLERS: Readonly<Record<string, Manner>> = {
+  'a pooler': {
+    refuses: ['statement_timeout', 'lock_timeout', 'options'],
+    state: '08P01',
+    message: 'unsupported startup parameter: statement_timeout',
+  },
+  'a proxy that has not the feature': {
+    refuses: ['options'],
+    state: '0A000',
+    message: 'command-line options are not supported',
+  },
+};
+
+function refusal({ state, message }: Manner): Buffer {
+  const body = Buffer.from(`SFATAL\0C${state}\0M${message}\0\0`);
   const head = Buffer.alloc(5);
   head.write('E');
   head.writeInt32BE(body.length + 4, 1);
@@ -28,7 +45,7 @@ function refusal(): Buffer {
 }
 
 /** Refuses settings at the start of a connection, and swallows notices. */
-async function aPooler(t: Ending, url: string): Promise<string> {
+async function aPooler(t: Ending, url: string, manner: Manner): Promise<string> {
   const target = new URL(url);
   const serverPort = Number(target.port);
   const sockets = new Set<Socket>();
@@ -36,8 +53,8 @@ async function aPooler(t: Ending, url: string): Promise<string> {
     sockets.add(near);
     near.on('error', () => {});
     near.once('data', (start: Buffer) => {
-      if (REFUSED.some((name) => start.includes(`\0${name}\0`))) {
-        near.end(refusal());
+      if (manner.refuses.some((name) => start.includes(`\0${name}\0`))) {
+        near.end(refusal(manner));
         return;
       }
       const far = connect(serverPort, '127.0.0.1');
@@ -71,24 +88,31 @@ function unheard(chunk: Buffer): Buffer {
   );
 }
 
-test('behind a pooler the store works, and says at the start what does not', async (t) => {
-  const url = await aPooler(t, await emptyDatabase());
-  const warnings: string[] = [];
-  const log = { debug() {}, info() {}, error() {}, warn: (_: object, m = '') => warnings.push(m) };
-  const [one, other] = [await openStore(url, { log }), await openStore(url)];
-  t.after(() => one.close());
-  t.after(() => other.close());
-  assert.match(warnings.join('\n'), /Notices of PostgreSQL do not arrive/);
-  let due = 0;
-  other.onDue(() => {
-    due += 1;
+for (const [name, manner] of Object.entries(POOLERS)) {
+  test(`behind ${name} the store works, and says at the start what does not`, async (t) => {
+    const url = await aPooler(t, await emptyDatabase(), manner);
+    const warnings: string[] = [];
+    const log = {
+      debug() {},
+      info() {},
+      error() {},
+      warn: (_: object, m = '') => warnings.push(m),
+    };
+    const [one, other] = [await openStore(url, { log }), await openStore(url)];
+    t.after(() => one.close());
+    t.after(() => other.close());
+    assert.match(warnings.join('\n'), /Notices of PostgreSQL do not arrive/);
+    let due = 0;
+    other.onDue(() => {
+      due += 1;
+    });
+    await one.insert(aJob(), 0);
+    await until('the other looked by itself', () => due > 0, { ms: 3_000 });
+    const [job] = (await claim(other)).jobs;
+    assert.ok(job);
+    assert.equal((await other.apply(job.id, complete(job, '{}', []))).outcome, 'applied');
   });
-  await one.insert(aJob(), 0);
-  await until('the other looked by itself', () => due > 0, { ms: 3_000 });
-  const [job] = (await claim(other)).jobs;
-  assert.ok(job);
-  assert.equal((await other.apply(job.id, complete(job, '{}', []))).outcome, 'applied');
-});
+}
 
 test('behind a real PgBouncer servers and workers lose nothing under kills', async (t) => {
   const missing = noPgbouncer();

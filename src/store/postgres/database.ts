@@ -73,13 +73,14 @@ const READ_ONLY = '25006';
  * was short reads all of it, and would be kept until somebody counts the table again.
  */
 const PLANNED_ANEW = '-c plan_cache_mode=force_custom_plan';
+const OPTIONS = `-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=4 ${PLANNED_ANEW}`;
 
 /** Settings of a connection that a pooler between us and the server may refuse. */
 const SESSION = {
   statement_timeout: STATEMENT_MS,
   lock_timeout: LOCK_MS,
   idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
-  options: `-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=4 ${PLANNED_ANEW}`,
+  options: OPTIONS,
 };
 
 export class Database {
@@ -228,7 +229,7 @@ export async function patiently<T>(work: () => Promise<T>, ms = PATIENCE_MS): Pr
 /** How a connection of ours is made; also for the one that listens. */
 export function connectionOptions(url: string, isPooled: boolean): ClientConfig {
   return {
-    connectionString: url,
+    connectionString: isPooled ? url : withOptions(url),
     application_name: 'mcp-async-jobs',
     connectionTimeoutMillis: CONNECT_MS,
     query_timeout: ANSWER_MS,
@@ -236,6 +237,13 @@ export function connectionOptions(url: string, isPooled: boolean): ClientConfig 
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     ...(isPooled ? {} : SESSION),
   };
+}
+
+/** To the driver the `options` of an address replace ours, so ours are written behind them there. */
+function withOptions(url: string): string {
+  return url.replaceAll(/[?&]options=[^&#]*/g, (given) => {
+    return `${given}+${OPTIONS.replaceAll(' ', '+')}`;
+  });
 }
 
 /** One statement in a transaction of its own, where nothing that was set holds any longer. */

@@ -22,8 +22,8 @@ export interface OpenOptions {
 
 const VERSION_MIN = 130_000;
 const NOTICE_MS = 1_000;
-/** What a pooler answers to a setting that it does not pass on. */
-const REFUSED_SETTING = '08P01';
+/** What poolers and proxies answer to a setting that they do not pass on. */
+const REFUSED_SETTING = ['08P01', '0A000'];
 
 const SETTINGS = `SELECT current_setting('server_version_num')::int AS version,
   current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
@@ -93,7 +93,7 @@ async function connect(url: string): Promise<{ client: Client; refuses: boolean 
     try {
       return { client: await connectToMigrate(url, false), refuses: false };
     } catch (error) {
-      if (sqlState(error) !== REFUSED_SETTING) throw error;
+      if (!REFUSED_SETTING.includes(sqlState(error) ?? '')) throw error;
       return { client: await connectToMigrate(url, true), refuses: true };
     }
   });

@@ -68,6 +68,26 @@ test('submit refuses more open jobs than the cap', async (t) => {
   assert.equal((await list(queue, {}, anna)).jobs.length, 2);
 });
 
+test('a submission under a key is answered by its write alone, and the key finds the job', async (t) => {
+  const queue = await aQueue(t);
+  const { store } = queue;
+  // The database goes away after the commit.
+  const unread = () => Promise.reject(new JobError('STORE_BUSY'));
+  const away: QueueContext = {
+    ...queue,
+    store: new Proxy(store, {
+      get(_, name) {
+        const found: unknown = name === 'get' ? unread : Reflect.get(store, name);
+        return typeof found === 'function' ? found.bind(store) : found;
+      },
+    }),
+  };
+  const call = { who: anna, args: { text: 'four' }, requestId, key: 'k' };
+  const first = await submit(away, echo, call);
+  const again = await submit(queue, echo, call);
+  assert.deepEqual(again, { ...first, isReplay: true });
+});
+
 test('cancel is at once, and a clear no-op on a final job', async (t) => {
   const queue = await aQueue(t);
   const { id } = await submitEcho(queue);

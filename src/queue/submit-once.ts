@@ -8,9 +8,9 @@ import { JobError } from '../job/errors.ts';
 import type { Job, NewJob } from '../job/job.ts';
 import type { Json } from '../job/json.ts';
 import type { Who } from '../job/who.ts';
+import { insertedJob } from '../store/job-row.ts';
 import type { Replay } from '../store/store.ts';
 import type { QueueContext } from './context.ts';
-import { unknownJob } from './get.ts';
 
 /** A call with a key. */
 export interface Keyed {
@@ -59,7 +59,8 @@ export async function insertFirst(
     ttlMs: idempotencyTtlMs,
   });
   if (first !== null) return replayed(store, call, first);
-  return { job: (await store.get(job.id, call.who)) ?? unknownJob(), answer, isReplay: false };
+  // It is kept: a read that failed now would say that it is not.
+  return { job: insertedJob(job, false), answer, isReplay: false };
 }
 
 async function replayed(

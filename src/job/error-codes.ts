@@ -103,7 +103,8 @@ export const ERRORS = {
     status: 503,
     retryable: true,
     message: 'The database failed while committing; whether the write was kept is not known.',
-    remediation: 'Look whether it happened (list_jobs), and call again only if it did not.',
+    remediation:
+      'Look whether it happened (list_jobs), and call again only if it did not. A submission under an idempotency key may be sent again at once, unchanged.',
   },
   TIMEOUT: {
     status: 504,

@@ -9,8 +9,9 @@ import {
   type ServerContext,
   type ToolAnnotations,
 } from '@modelcontextprotocol/server';
+import { JobError } from '../job/errors.ts';
 import { parseInput } from '../job/schema.ts';
-import { within } from '../queue/within.ts';
+import { timeout, within } from '../queue/within.ts';
 import { withinSize } from './answer-size.ts';
 import { Advertised, inputOf, outputOf, type GivenSchema } from './advertise.ts';
 import { isModern } from './task-capability.ts';
@@ -30,7 +31,7 @@ export interface ToolConfig {
   readonly inputSchema?: GivenSchema | undefined;
   readonly outputSchema?: GivenSchema | undefined;
   readonly annotations?: ToolAnnotations;
-  /** Whether a task of 2025-11-25 may take the place of its answer. Default false. */
+  /** Whether it queues a job, so that a task of 2025-11-25 may take the place of its answer. Default false. */
   readonly givesTasks?: boolean;
 }
 
@@ -53,6 +54,7 @@ export function wireTool(
 ): WiredTool {
   const { inputSchema, outputSchema, givesTasks = false, ...config } = tool.config;
   const input = inputOf(inputSchema, name);
+  const late = givesTasks ? lateSubmission(name) : timeout(`The tool "${name}"`);
   const call = tool.handler as (args: unknown, context: ServerContext) => unknown;
   const run = async (parsedBySdk: unknown, context: ServerContext): Promise<unknown> => {
     const known = sentTo(context);
@@ -73,7 +75,7 @@ export function wireTool(
     },
     handler: async (parsedBySdk, context) => {
       try {
-        const value = await within(run(parsedBySdk, context), TOOL_MS, `The tool "${name}"`);
+        const value = await within(run(parsedBySdk, context), TOOL_MS, late);
         return withinSize(toToolResult(value), name);
       } catch (error) {
         if (isRpcError(error)) {
@@ -86,6 +88,14 @@ export function wireTool(
       }
     },
   };
+}
+
+/** It goes on unheard, and may queue its job yet: sent again without a key it would be a second one. */
+function lateSubmission(name: string): (seconds: number) => JobError {
+  return (seconds) =>
+    new JobError('STORE_UNKNOWN', {
+      message: `The tool "${name}" took longer than ${seconds} s; whether it queues a job is not known.`,
+    });
 }
 
 /** What 2025-11-25 asks for where a tool does not support tasks; in 2026-07-28 `task` means nothing. */

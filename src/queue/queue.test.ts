@@ -16,7 +16,7 @@ import { get } from './get.ts';
 import { list } from './list.ts';
 import { submit } from './submit.ts';
 import { Waits } from './wait.ts';
-import { within } from './within.ts';
+import { timeout, within } from './within.ts';
 
 const anna: Who = { team: 't', owner: 'anna', abilities: ['*'] };
 const bert: Who = { team: 't', owner: 'bert', abilities: ['*', 'job:view-any'] };
@@ -124,6 +124,6 @@ test('a page has a cursor only while there is more', async (t) => {
 });
 
 test('within gives up after its time, with TIMEOUT', async () => {
-  assert.equal(await within(Promise.resolve(1), 1_000, 'It'), 1);
-  await assert.rejects(within(new Promise(() => {}), 5, 'It'), code('TIMEOUT'));
+  assert.equal(await within(Promise.resolve(1), 1_000, timeout('It')), 1);
+  await assert.rejects(within(new Promise(() => {}), 5, timeout('It')), code('TIMEOUT'));
 });

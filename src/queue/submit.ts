@@ -13,7 +13,7 @@ import { can, type Who } from '../job/who.ts';
 import type { QueueContext } from './context.ts';
 import { checkAnswers, type Answers, type Questions } from './questions.ts';
 import { findFirst, insertFirst, type First } from './submit-once.ts';
-import { within } from './within.ts';
+import { timeout, within } from './within.ts';
 
 /** How long `prepare` may take, in milliseconds. */
 const PREPARE_MS = 10_000;
@@ -113,7 +113,7 @@ async function prepare(
   });
   let prepared: Prepared<Json>;
   try {
-    prepared = (await within(work, PREPARE_MS, `Preparing "${definition.name}"`)) ?? {};
+    prepared = (await within(work, PREPARE_MS, timeout(`Preparing "${definition.name}"`))) ?? {};
   } catch (error) {
     throw asking.missing ?? error;
   }

@@ -10,9 +10,16 @@ import { z } from 'zod';
 import type { Identify } from '../../src/http.ts';
 import { attach } from '../../src/mcp.ts';
 import { openStore } from '../../src/sqlite.ts';
+import type { Store } from '../../src/store/store.ts';
+import type { ErrorBody } from '../../src/job/errors.ts';
 import * as jobs from '../http/jobs.ts';
+import { until } from '../support/until.ts';
 
-async function connected(t: TestContext, identify: Identify): Promise<Client> {
+async function connected(
+  t: TestContext,
+  identify: Identify,
+  through = (store: Store) => store,
+): Promise<Client> {
   const folder = mkdtempSync(join(tmpdir(), 'mcp-async-jobs-'));
   const store = await openStore(join(folder, 'jobs.db'));
   const mcp = new McpServer({ name: 'own', version: '1.0.0' });
@@ -20,7 +27,7 @@ async function connected(t: TestContext, identify: Identify): Promise<Client> {
   mcp.registerTool('greet', { inputSchema }, ({ name }) => ({
     content: [{ type: 'text', text: `Hello, ${name}!` }],
   }));
-  attach(mcp, { jobs, store, identify });
+  attach(mcp, { jobs, store: through(store), identify });
   const client = new Client({ name: 'test', version: '1.0.0' });
   const [near, far] = InMemoryTransport.createLinkedPair();
   await mcp.connect(far);
@@ -78,4 +85,52 @@ test('attach answers a caller whom identify does not know with the standard enve
   const answer = await client.callTool({ name: 'list_jobs', arguments: {} });
   assert.equal(answer.isError, true);
   assert.match(JSON.stringify(answer.structuredContent), /AUTHENTICATION_REQUIRED/);
+});
+
+test('a submission that takes too long says that it may have been done, as a read does not', async (t) => {
+  const released = Promise.withResolvers<void>();
+  const held = new Set(['insert', 'insertOnce', 'list']);
+  let waiting = 0;
+  const slow = (store: Store) =>
+    new Proxy(store, {
+      get(_, name) {
+        const found: unknown = Reflect.get(store, name);
+        if (typeof found !== 'function') return found;
+        if (!held.has(String(name))) return found.bind(store);
+        return async (...given: unknown[]) => {
+          waiting += 1;
+          await released.promise;
+          return found.apply(store, given) as unknown;
+        };
+      },
+    });
+  const client = await connected(t, anybody, slow);
+  const calls = [
+    { name: 'add', arguments: { a: 1, b: 2 } },
+    { name: 'add', arguments: { a: 1, b: 2, idempotency_key: 'k' } },
+    { name: 'list_jobs', arguments: {} },
+  ].map((call) => client.callTool(call));
+  await until('each waits for the store', () => waiting === calls.length);
+  // Half a minute later.
+  const monotonic = process.hrtime.bigint.bind(process.hrtime);
+  t.mock.method(process.hrtime, 'bigint', () => monotonic() + 29_000_000_000n);
+  const errors = (await Promise.all(calls)).map(
+    ({ structuredContent }) => (structuredContent as { error: ErrorBody }).error,
+  );
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    ['STORE_UNKNOWN', 'STORE_UNKNOWN', 'TIMEOUT'],
+  );
+  assert.match(errors[0]?.message ?? '', /"add" took longer than 28 s; .* not known/);
+  assert.match(errors[0]?.remediation ?? '', /list_jobs.* idempotency key may be sent again/);
+  released.resolve();
+  await until('both were done all the same', async () => {
+    const { structuredContent } = await client.callTool({ name: 'list_jobs', arguments: {} });
+    return (structuredContent as { data: unknown[] }).data.length === 2;
+  });
+  const again = await client.callTool({
+    name: 'add',
+    arguments: { a: 1, b: 2, idempotency_key: 'k' },
+  });
+  assert.match(JSON.stringify(again.structuredContent), /"replayed":true/);
 });

@@ -2,7 +2,7 @@ import type { Job } from '../job/job.ts';
 import type { Json } from '../job/json.ts';
 import type { Who } from '../job/who.ts';
 import type { QueueContext } from './context.ts';
-import { ownJobsOf, unknownJob } from './get.ts';
+import { get, getWritten, ownJobsOf } from './get.ts';
 import { checkAnswers, openQuestions } from './questions.ts';
 
 /**
@@ -24,7 +24,7 @@ export async function answer(
 ): Promise<Job> {
   const { store, log } = context;
   const own = ownJobsOf(caller.who);
-  const job = (await store.get(id, own)) ?? unknownJob();
+  const job = await get(context, id, own);
   const answers = checkAnswers(openQuestions(job), caller.given);
   if (Object.keys(answers).length === 0) return job;
   const kept = answers as unknown as Readonly<Record<string, Json>>;
@@ -32,5 +32,5 @@ export async function answer(
   if (outcome === 'applied') {
     log.info({ request_id: caller.requestId, job_id: id }, 'job answered');
   }
-  return (await store.get(id, own)) ?? unknownJob();
+  return getWritten(context, id, own);
 }

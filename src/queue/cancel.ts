@@ -3,7 +3,7 @@ import { isFinal } from '../job/states.ts';
 import { cancel as cancelled } from '../job/transitions.ts';
 import type { Who } from '../job/who.ts';
 import type { QueueContext } from './context.ts';
-import { ownJobsOf, unknownJob } from './get.ts';
+import { getWritten, ownJobsOf, unknownJob } from './get.ts';
 
 export interface Cancelled {
   readonly job: Job;
@@ -27,7 +27,7 @@ export async function cancel(
   if (applied.outcome === 'applied') {
     context.log.info({ request_id: requestId, job_id: id }, 'job cancelled');
   }
-  const job = await context.store.get(id, ownJobsOf(who));
-  if (job === null || !isFinal(job.status)) unknownJob();
+  const job = await getWritten(context, id, ownJobsOf(who));
+  if (!isFinal(job.status)) unknownJob();
   return { job, changed: applied.outcome === 'applied' };
 }

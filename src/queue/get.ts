@@ -13,6 +13,20 @@ export async function get(context: QueueContext, id: string, who: Who): Promise<
 }
 
 /**
+ * Read one job behind a write to it, which a read that fails does not undo.
+ *
+ * @throws as `get`; STORE_UNKNOWN in place of STORE_BUSY, which would say that nothing was begun
+ */
+export async function getWritten(context: QueueContext, id: string, who: Who): Promise<Job> {
+  try {
+    return await get(context, id, who);
+  } catch (error) {
+    const isBusy = error instanceof JobError && error.code === 'STORE_BUSY';
+    throw isBusy ? new JobError('STORE_UNKNOWN', { cause: error }) : error;
+  }
+}
+
+/**
  * Read one job with its whole result, wherever that is kept.
  *
  * @throws as `get`

@@ -8,8 +8,10 @@ import { z } from 'zod';
 import { defineJob, definitionsOf } from '../job/definition.ts';
 import { JobError } from '../job/errors.ts';
 import { SILENT } from '../job/log.ts';
+import { ask } from '../job/transitions.ts';
 import type { Who } from '../job/who.ts';
 import { openStore } from '../sqlite.ts';
+import { answer } from './answer.ts';
 import { cancel } from './cancel.ts';
 import type { QueueContext } from './context.ts';
 import { get } from './get.ts';
@@ -44,6 +46,25 @@ async function aQueue(t: TestContext): Promise<QueueContext> {
   return { store, definitions, settings: null, ...keeping, waits, log: SILENT };
 }
 
+/** The database is away from the moment the write is kept. */
+function awayAfter(queue: QueueContext, write: 'insertOnce' | 'applyAs' | 'answer'): QueueContext {
+  const { store } = queue;
+  let isAway = false;
+  const away = new Proxy(store, {
+    get:
+      (_, name) =>
+      async (...given: unknown[]) => {
+        if (isAway) throw new JobError('STORE_BUSY');
+        isAway = name === write;
+        return await (Reflect.get(store, name) as (...args: unknown[]) => unknown).apply(
+          store,
+          given,
+        );
+      },
+  });
+  return { ...queue, store: away };
+}
+
 const submitEcho = async (queue: QueueContext, who = anna) =>
   (await submit(queue, echo, { who, args: { text: 'four' }, requestId })).job;
 
@@ -70,20 +91,8 @@ test('submit refuses more open jobs than the cap', async (t) => {
 
 test('a submission under a key is answered by its write alone, and the key finds the job', async (t) => {
   const queue = await aQueue(t);
-  const { store } = queue;
-  // The database goes away after the commit.
-  const unread = () => Promise.reject(new JobError('STORE_BUSY'));
-  const away: QueueContext = {
-    ...queue,
-    store: new Proxy(store, {
-      get(_, name) {
-        const found: unknown = name === 'get' ? unread : Reflect.get(store, name);
-        return typeof found === 'function' ? found.bind(store) : found;
-      },
-    }),
-  };
   const call = { who: anna, args: { text: 'four' }, requestId, key: 'k' };
-  const first = await submit(away, echo, call);
+  const first = await submit(awayAfter(queue, 'insertOnce'), echo, call);
   const again = await submit(queue, echo, call);
   assert.deepEqual(again, { ...first, isReplay: true });
 });
@@ -97,6 +106,23 @@ test('cancel is at once, and a clear no-op on a final job', async (t) => {
   const second = await cancel(queue, id, { who: anna, requestId: 'req_2' });
   assert.equal(second.changed, false);
   assert.deepEqual(second.job, first.job);
+});
+
+test('a change that is kept is never told as not begun', async (t) => {
+  const queue = await aQueue(t);
+  const { id } = await submitEcho(queue);
+  const caller = { who: anna, requestId };
+  const [job] = (
+    await queue.store.claim({ worker: 'w', tools: ['echo'], limit: 1, leaseMs: 20_000, idle: true })
+  ).jobs;
+  assert.ok(job);
+  await queue.store.apply(id, ask(job, { size: { message: 'How large?' } }, 60_000));
+  const given = { size: { action: 'decline' } };
+  const answering = answer(awayAfter(queue, 'answer'), id, { ...caller, given });
+  await assert.rejects(answering, code('STORE_UNKNOWN'));
+  assert.equal((await get(queue, id, anna)).status, 'queued');
+  await assert.rejects(cancel(awayAfter(queue, 'applyAs'), id, caller), code('STORE_UNKNOWN'));
+  assert.equal((await get(queue, id, anna)).status, 'cancelled');
 });
 
 test('who sees the jobs of a team may not cancel them', async (t) => {

@@ -87,10 +87,10 @@ async function begin(message: ToChild & { type: 'begin' }): Promise<void> {
       log,
       watch: {
         begun: ({ lease, timeoutMs }) =>
-          guard({ run: lease ?? '', endsAt: monotonic() + timeoutMs + GRACE_MS }),
-        stopped: (lease) => guard({ run: lease, endsAt: monotonic() + GRACE_MS }),
+          guard({ type: 'begun', run: lease ?? '', endsAt: monotonic() + timeoutMs + GRACE_MS }),
+        stopped: (run) => guard({ type: 'stopped', run, endsAt: monotonic() + GRACE_MS }),
         ended: (lease) => {
-          guard({ run: lease, endsAt: null });
+          guard({ type: 'ended', run: lease });
           tell({ type: 'ended', lease });
         },
       },

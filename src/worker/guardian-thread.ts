@@ -10,20 +10,21 @@ import { monotonic } from '../job/clock.ts';
 export const GRACE_MS = 5_000;
 const LOOK_MS = 200;
 
-/** Until when a run may last; null when it has ended. */
-export interface ToGuardian {
-  /** Its lease. */
-  readonly run: string;
-  readonly endsAt: number | null;
-}
+/** What has become of a run, named by its lease, and until when it may last. */
+export type ToGuardian =
+  | { readonly type: 'begun' | 'stopped'; readonly run: string; readonly endsAt: number }
+  | { readonly type: 'ended'; readonly run: string };
 
 /** This module is also imported for its types and its bound; only as a thread does it watch. */
 if (parentPort && workerData && typeof workerData === 'object' && 'supervisor' in workerData) {
   const supervisor = workerData.supervisor as number;
   const limits = new Map<string, number>();
-  parentPort.on('message', ({ run, endsAt }: ToGuardian) => {
-    if (endsAt === null) limits.delete(run);
-    else limits.set(run, Math.min(endsAt, limits.get(run) ?? Infinity));
+  parentPort.on('message', (said: ToGuardian) => {
+    const limit = limits.get(said.run);
+    if (said.type === 'ended') limits.delete(said.run);
+    else if (said.type === 'begun') limits.set(said.run, said.endsAt);
+    // A word to stop that comes after the end sets no limit: nothing would lift it again.
+    else if (limit !== undefined) limits.set(said.run, Math.min(said.endsAt, limit));
   });
   setInterval(() => {
     const at = monotonic();

@@ -29,7 +29,7 @@ export interface RunOptions {
   /** Aborted by whoever holds the run, with a `StopReason`. */
   readonly stop: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
-  /** Called when the handler has really ended, which may be after it was told to stop. */
+  /** Called when the handler and the check of its result have really ended, be it after the word to stop. */
   readonly onHandlerEnd: () => void;
 }
 
@@ -38,9 +38,11 @@ export async function runJob(job: Job, options: RunOptions): Promise<Change | nu
   const { definition, stop, log } = options;
   const questions = new Questions(job);
   try {
-    const ended = callHandler(job, options, questions).finally(options.onHandlerEnd);
-    const returned = await Promise.race([orStopped(stop, ended), questions.suspended]);
-    const { result, effects } = await checked(definition, returned);
+    // A schema may be slow as well, so the check of the result can be stopped and is watched over.
+    const ended = callHandler(job, options, questions)
+      .then((returned) => checked(definition, returned))
+      .finally(options.onHandlerEnd);
+    const { result, effects } = await Promise.race([orStopped(stop, ended), questions.suspended]);
     return complete(job, result, effects);
   } catch (error) {
     if (questions.open) return ask(job, questions.open, definition.answerWithinMs);

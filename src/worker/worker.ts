@@ -256,13 +256,12 @@ export class Worker implements Runner {
     if (held.length === 0) return;
     const { store, leaseMs, log } = this.#options;
     try {
-      for (const id of await store.renew(held, leaseMs)) {
-        log.warn({ job_id: id }, 'the lease is no longer held; the run is told to stop');
-        // Meanwhile the job may be run here anew, under another lease.
-        this.#stopRun(
-          runs.find(({ job }) => job.id === id),
-          'lost',
-        );
+      const lost = new Set(await store.renew(held, leaseMs));
+      for (const run of runs.filter(({ job }) => lost.has(job.id))) {
+        // Meanwhile the run may have ended, which gives up its lease, or its job be run here anew.
+        if (this.#runs.get(leaseOf(run.job)) !== run) continue;
+        log.warn({ job_id: run.job.id }, 'the lease is no longer held; the run is told to stop');
+        this.#stopRun(run, 'lost');
       }
     } catch (error) {
       log.warn({ error: describe(error) }, 'renewing leases failed; trying again');

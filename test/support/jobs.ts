@@ -90,6 +90,30 @@ export const gated = defineJob({
   },
 });
 
+export const examined = defineJob({
+  ...base,
+  name: 'examined',
+  description: 'Returns what is not found good before a file of the name of its key is there.',
+  output: output.extend({ folder: z.string() }).refine(async ({ folder, key }) => {
+    while (!existsSync(join(folder, key))) await pause(5);
+    return true;
+  }),
+  run(args, job) {
+    mark('began', args, job);
+    return { ...result(args, job), folder: folderOf(job) };
+  },
+});
+
+export const endless = defineJob({
+  ...base,
+  name: 'endless',
+  description: 'Returns what is never found good or bad.',
+  attempts: 1,
+  timeoutMs: 300,
+  output: output.refine(() => new Promise<never>(() => {})),
+  run: result,
+});
+
 export const deaf = defineJob({
   ...base,
   name: 'deaf',

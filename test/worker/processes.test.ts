@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic } from '../../src/job/clock.ts';
 import { cancel } from '../../src/job/transitions.ts';
+import { GRACE_MS } from '../../src/worker/guardian-thread.ts';
 import { who } from '../support/a-job.ts';
 import { isAlive } from '../support/child.ts';
 import { until } from '../support/until.ts';
@@ -108,6 +110,30 @@ describe('worker processes', { concurrency: 6 }, () => {
     assert.equal((await works.get(id)).status, 'cancelled');
     await until('the process has been ended', () => !isAlive(pid), { ms: 9_000 });
     assert.equal((await works.ended(await works.submit('quick'))).status, 'completed');
+  });
+
+  test('cancelling a job whose result is being checked spares the process once the check ends', async (t) => {
+    const works = await startWorks(t, { concurrency: 2 });
+    const company = await works.submit('gated', 'company');
+    const { pid } = await works.marked('began', 'company');
+    const id = await works.submit('examined', 'examined');
+    await works.marked('began', 'examined');
+    await works.store.applyAs(id, who(), cancel('req_c'));
+    await until('its run was told', () =>
+      works.log.some(({ message, fields }) => message === 'run ended' && fields['job_id'] === id),
+    );
+    writeFileSync(join(works.folder, 'examined'), '');
+    await pause(GRACE_MS + 1_000);
+    assert.equal(isAlive(pid), true);
+    writeFileSync(join(works.folder, 'company'), '');
+    const free = await works.ended(company);
+    assert.deepEqual([free.status, free.runs], ['completed', 1]);
+  });
+
+  test('a check of a result that never ends is ended in time, like its handler', async (t) => {
+    const works = await startWorks(t);
+    const job = await works.ended(await works.submit('endless'), 4_000);
+    assert.deepEqual([job.error?.code, job.attempts], ['DEADLINE_EXCEEDED', 1]);
   });
 
   test('stopping lets a run finish within the grace', async (t) => {

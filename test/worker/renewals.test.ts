@@ -1,15 +1,21 @@
 /** Every run that goes on has its lease renewed, whatever it does meanwhile. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { defineJob, definitionsOf } from '../../src/job/definition.ts';
 import type { Job } from '../../src/job/job.ts';
 import { SILENT } from '../../src/job/log.ts';
-import type { Held } from '../../src/store/store.ts';
+import type { Held, Store } from '../../src/store/store.ts';
+import { GRACE_MS } from '../../src/worker/guardian-thread.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { aJobThatIs } from '../support/a-job.ts';
+import { isAlive } from '../support/child.ts';
 import { tempStore, type Ending } from '../support/temp.ts';
 import { until } from '../support/until.ts';
+import { startWorks } from './works.ts';
 
 /** A worker whose runs never end and tell of progress all the time. */
 async function aWorker(t: Ending) {
@@ -91,4 +97,55 @@ test('a run whose lease was lost is told to stop, and the others go on', async (
     ['first', 'third'],
   );
   assert.deepEqual([signals.get('mjb_1')?.aborted, signals.get('mjb_3')?.aborted], [false, false]);
+});
+
+interface HeldBack {
+  /** How many runs a renewal that is held back has at least. */
+  readonly count: number;
+  readonly goOn: Promise<void>;
+  readonly seen: { asked: number; lost: string[] };
+}
+
+/** The same store; its renewals wait until they may go on. */
+function heldBack(store: Store, { count, goOn, seen }: HeldBack): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== 'function') return member;
+      if (name !== 'renew') return member.bind(target) as unknown;
+      return async (runs: readonly Held[], leaseMs: number) => {
+        if (runs.length < count) return target.renew(runs, leaseMs);
+        seen.asked += 1;
+        await goOn;
+        const lost = await target.renew(runs, leaseMs);
+        seen.lost.push(...lost);
+        return lost;
+      };
+    },
+  });
+}
+
+test('a run that has ended while it was renewed is not stopped, and its company goes on', async (t) => {
+  const { promise, resolve: goOn } = Promise.withResolvers<void>();
+  const seen = { asked: 0, lost: [] as string[] };
+  const works = await startWorks(t, {
+    concurrency: 2,
+    leaseMs: 3_000,
+    around: (store) => heldBack(store, { count: 2, goOn: promise, seen }),
+  });
+  const [short, long] = [await works.submit('gated', 'short'), await works.submit('gated', 'long')];
+  const { pid } = await works.marked('began', 'short');
+  await until('both are to be renewed', () => seen.asked > 0);
+  writeFileSync(join(works.folder, 'short'), '');
+  assert.equal((await works.ended(short)).status, 'completed');
+  goOn();
+  await until('the store has said which lease is lost', () => seen.lost.length > 0);
+  assert.deepEqual(new Set(seen.lost), new Set([short]));
+  // A process in which a run goes on after the word to stop is ended by then.
+  await pause(GRACE_MS + 1_000);
+  assert.equal(isAlive(pid), true);
+  writeFileSync(join(works.folder, 'long'), '');
+  const { status, attempts, runs } = await works.ended(long);
+  assert.deepEqual([status, attempts, runs], ['completed', 0, 1]);
+  assert.ok(!works.log.some(({ message }) => message.includes('no longer held')));
 });

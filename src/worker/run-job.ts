@@ -17,6 +17,7 @@ import type { Logger } from '../job/log.ts';
 import { parseInput } from '../job/schema.ts';
 import { ask, complete, fail, faulted, handBack, type Change } from '../job/transitions.ts';
 import { boundedError } from './bounded-error.ts';
+import { handlerLog } from './handler-log.ts';
 import { boundedProgress } from './progress.ts';
 
 /** Why a run was told to stop before its handler had ended. */
@@ -83,7 +84,7 @@ function contextOf(
     attempt: job.attempts + 1,
     carry: job.carry === null ? null : (JSON.parse(job.carry) as Json),
     settings,
-    log,
+    log: handlerLog(log),
     signal: stop,
     progress: (done, total, message) => onProgress(boundedProgress(done, total, message)),
     ask: (asked) => questions.ask(asked),

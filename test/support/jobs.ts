@@ -262,6 +262,32 @@ export const mistyped = defineJob({
     job.complete(result(args, job), [insertPiece({ job: job.id, n: 1, m: 1 } as never)]),
 });
 
+export const gossip = defineJob({
+  ...base,
+  name: 'gossip',
+  description: 'Logs what is no data.',
+  attempts: 1,
+  run(args, job) {
+    const circle: Record<string, unknown> = { big: 10n, sign: Symbol('sign'), when: new Date(0) };
+    circle['round'] = circle;
+    const trap = {
+      get value(): never {
+        throw new Error('no');
+      },
+    };
+    const unseen = new Proxy({}, { ownKeys: () => ['a', 'a'] });
+    job.log.info({ client: { get: () => 1, url: new URL('http://localhost/') } }, 'a function');
+    job.log.info(circle, 'a circle');
+    job.log.warn({ trap, unseen }, 'a trap');
+    job.log.error({ err: new TypeError('wrong', { cause: new Error('deeper') }) }, 'an error');
+    job.log.info({ many: Array.from({ length: 1e6 }).fill(0) }, 'a lot');
+    job.log.info(trap, Symbol('no text') as never);
+    job.log.debug(null as never, 'nothing');
+    job.log.debug('only words' as never);
+    return result(args, job);
+  },
+});
+
 export const unsendable = defineJob({
   ...base,
   name: 'unsendable',

@@ -116,6 +116,28 @@ describe('runs in a supervised worker', { concurrency: 4 }, () => {
     assert.match(job.error.message, /"insert_piece" gives :n a function/);
   });
 
+  test('whatever a handler logs reaches the log as JSON, and costs no attempt', async () => {
+    const id = await works.submit('gossip');
+    const { status, attempts } = await works.ended(id);
+    assert.deepEqual([status, attempts], ['completed', 0]);
+    const lines = works.log.filter(({ fields }) => fields['job_id'] === id);
+    const said = (message: string) => lines.find((line) => line.message === message)?.fields ?? {};
+    assert.deepEqual(said('a function')['client'], { url: 'http://localhost/' });
+    const { big, when, round } = said('a circle');
+    assert.deepEqual([big, when, round], ['10', '1970-01-01T00:00:00.000Z', '[Circular]']);
+    const { trap, unseen } = said('a trap');
+    assert.deepEqual([trap, unseen], [{ value: '[unreadable]' }, '[unreadable]']);
+    const err = said('an error')['err'] as Record<string, unknown>;
+    assert.deepEqual([err['name'], err['message']], ['TypeError', 'wrong']);
+    assert.match(String(err['stack']), /TypeError: wrong\n +at /);
+    assert.equal((err['cause'] as Error).message, 'deeper');
+    assert.ok(JSON.stringify(said('a lot')).length < 10_000);
+    assert.equal(said('')['value'], '[unreadable]');
+    for (const message of ['nothing', 'only words']) {
+      assert.equal(said(message)['job_id'], id, message);
+    }
+  });
+
   test('input that the schema no longer takes ends the job', async () => {
     const id = await works.submit('quick', 7 as never);
     assert.equal((await works.ended(id)).error?.code, 'VALIDATION_FAILED');

@@ -48,9 +48,10 @@ export async function runJob(job: Job, options: RunOptions): Promise<Change | nu
   } catch (error) {
     if (questions.open) return ask(job, questions.open, definition.answerWithinMs);
     if (stop.aborted) return stopped(job, stop.reason as StopReason, definition);
-    if (error instanceof JobError) {
-      log.info({ code: error.code }, 'the handler ended the job');
-      return fail(job, boundedError(error), error.code === 'RESULT_INVALID');
+    const declared = declaredBy(error, job);
+    if (declared) {
+      log.info({ code: declared.error?.code }, 'the handler ended the job');
+      return declared;
     }
     log.warn({ error: describe(error) }, 'the handler failed');
     return faulted(job, 'ATTEMPTS_EXHAUSTED', definition.backoff);
@@ -60,6 +61,16 @@ export async function runJob(job: Job, options: RunOptions): Promise<Change | nu
 function stopped(job: Job, reason: StopReason, { backoff }: AnyDefinition): Change | null {
   if (reason === 'lost') return null;
   return reason === 'deadline' ? faulted(job, 'DEADLINE_EXCEEDED', backoff) : handBack(job);
+}
+
+/** The end that a handler declares; null when it threw something else, or a `JobError` made of what is no text. */
+function declaredBy(error: unknown, job: Job): Change | null {
+  try {
+    if (!(error instanceof JobError)) return null;
+    return fail(job, boundedError(error), error.code === 'RESULT_INVALID');
+  } catch {
+    return null;
+  }
 }
 
 async function callHandler(job: Job, options: RunOptions, questions: Questions): Promise<unknown> {
@@ -165,5 +176,10 @@ async function checked(
 
 /** For the log only: the kind of an error and where it was thrown, in the operator's hands. */
 export function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  try {
+    return String(error instanceof Error ? (error.stack ?? error.message) : error);
+  } catch {
+    // Anything can be thrown, also what is no text and cannot be made one.
+    return 'something that cannot be described';
+  }
 }

@@ -196,6 +196,28 @@ export const broken = defineJob({
   },
 });
 
+export const strange = defineJob({
+  ...base,
+  name: 'strange',
+  description: 'Throws what its key says, which nobody can describe.',
+  attempts: 2,
+  run(args, job): { key: string; attempt: number } {
+    mark('began', args, job);
+    const speechless = new Error('never read');
+    Object.defineProperty(speechless, 'stack', {
+      get() {
+        throw new Error('no');
+      },
+    });
+    const thrown: Record<string, unknown> = {
+      nothing: Object.create(null),
+      speechless,
+      code: new JobError(404 as never),
+    };
+    throw thrown[args.key];
+  },
+});
+
 export const refusing = defineJob({
   ...base,
   name: 'refusing',

@@ -65,6 +65,18 @@ describe('runs in a supervised worker', { concurrency: 4 }, () => {
     assert.ok(!JSON.stringify(job).includes('secret'));
   });
 
+  test('a handler that throws what cannot be described costs only its own attempts', async () => {
+    const company = await works.submit('gated', 'undisturbed');
+    await works.marked('began', 'undisturbed');
+    for (const key of ['nothing', 'speechless', 'code']) {
+      const job = await works.ended(await works.submit('strange', key));
+      assert.deepEqual([job.error?.code, job.attempts], ['ATTEMPTS_EXHAUSTED', 2], key);
+    }
+    writeFileSync(join(works.folder, 'undisturbed'), '');
+    const { status, runs } = await works.ended(company);
+    assert.deepEqual([status, runs], ['completed', 1]);
+  });
+
   test('an error that the handler declares ends the job without a retry', async () => {
     const job = await works.ended(await works.submit('refusing', 'refusing'));
     assert.deepEqual(

@@ -13,8 +13,8 @@ export interface Runner {
   readonly id: string;
   /** Ids of the jobs that it runs, by lease. */
   running(): ReadonlyMap<string, string>;
-  /** The job was taken from it: stop its run. */
-  abort(id: string): void;
+  /** The job was taken from it: stop its runs, or the one under this lease if only that is lost. */
+  abort(id: string, lease?: string): void;
 }
 
 /** @returns how to end it */
@@ -53,11 +53,10 @@ export function tellCancelled(
 async function abortLost(store: Pick<Store, 'heldBy'>, runner: Runner): Promise<void> {
   const before = runner.running();
   if (before.size === 0) return;
-  const held = new Set((await store.heldBy(runner.id)).map(({ id }) => id));
-  // Meanwhile a run may have ended, and its job been begun anew under another lease.
+  const held = new Set((await store.heldBy(runner.id)).map(({ lease }) => lease));
+  // Meanwhile a run may have ended, or its job been begun anew under another lease.
   const now = runner.running();
-  const fresh = new Set([...now].flatMap(([lease, id]) => (before.has(lease) ? [] : [id])));
   for (const [lease, id] of before) {
-    if (now.has(lease) && !held.has(id) && !fresh.has(id)) runner.abort(id);
+    if (now.has(lease) && !held.has(lease)) runner.abort(id, lease);
   }
 }

@@ -115,7 +115,7 @@ process.on('message', (message: ToChild) => {
       for (const listener of dueListeners) listener();
       break;
     case 'abort':
-      worker?.abort(message.id);
+      worker?.abort(message.id, message.lease);
       break;
     case 'stop':
       void stop(message.graceMs);

@@ -15,7 +15,7 @@ export type ToChild =
       readonly maxRunningPerTeam: number;
     }
   | { readonly type: 'due' }
-  | { readonly type: 'abort'; readonly id: string }
+  | { readonly type: 'abort'; readonly id: string; readonly lease?: string | undefined }
   | { readonly type: 'stop'; readonly graceMs: number }
   | { readonly type: 'answer'; readonly call: number; readonly value: unknown }
   | {

@@ -83,17 +83,18 @@ export class WorkerProcess implements Runner {
     return new Map([...this.#runs].map(([lease, { id }]) => [lease, id]));
   }
 
-  /** Stop the run of a cancelled job; the process is ended when the handler goes on. */
-  abort(id: string): void {
+  /** Stop the run of a job that was taken from it; the process is ended when the handler goes on. */
+  abort(id: string, lease?: string): void {
     // The answer to a claim may be on the way, with this job in it.
-    if (!this.#holds(id) && this.#claims === 0) return;
-    this.#tell({ type: 'abort', id });
+    if (!this.#holds(id, lease) && this.#claims === 0) return;
+    this.#tell({ type: 'abort', id, lease });
     setTimeout(() => {
-      if (this.#holds(id)) this.kill();
+      if (this.#holds(id, lease)) this.kill();
     }, GRACE_MS + 1_000).unref();
   }
 
-  #holds(id: string): boolean {
+  #holds(id: string, lease?: string): boolean {
+    if (lease !== undefined) return this.#runs.has(lease);
     return [...this.#runs.values()].some((held) => held.id === id);
   }
 

@@ -64,8 +64,8 @@ export class Worker implements Runner {
   readonly #unsubscribe: () => void;
   #dueTimer: NodeJS.Timeout | null = null;
   #claiming: Promise<void> | null = null;
-  /** Cancelled while a claim is on the way, which may bring them. */
-  readonly #cancelled = new Set<string>();
+  /** Jobs and leases that were taken back while a claim is on the way, which may bring them. */
+  readonly #taken = new Set<string>();
   #claimAgain = false;
   #isStopping = false;
 
@@ -87,10 +87,11 @@ export class Worker implements Runner {
     return new Map([...this.#runs].map(([lease, { job }]) => [lease, job.id]));
   }
 
-  /** Tell the run of a job to stop, because it was cancelled. */
-  abort(id: string): void {
-    if (this.#claiming) this.#cancelled.add(id);
-    this.#stopRunsOf(id);
+  /** Tell the runs of a job to stop, because it was cancelled; or the one whose lease is lost. */
+  abort(id: string, lease?: string): void {
+    if (this.#claiming) this.#taken.add(lease ?? id);
+    if (lease === undefined) this.#stopRunsOf(id);
+    else this.#stopRun(this.#runs.get(lease), 'lost');
   }
 
   /** Claim no more; let runs finish for `graceMs`, then hand them back. */
@@ -124,7 +125,7 @@ export class Worker implements Runner {
 
   #claimed(): void {
     this.#claiming = null;
-    this.#cancelled.clear();
+    this.#taken.clear();
     if (this.#claimAgain) this.#wake();
   }
 
@@ -168,7 +169,8 @@ export class Worker implements Runner {
     this.#runs.set(leaseOf(job), run);
     this.#watch.begun(job);
     run.done = this.#run(run);
-    if (this.#cancelled.has(job.id)) this.#stopRun(run, 'lost');
+    const isTaken = this.#taken.has(job.id) || this.#taken.has(leaseOf(job));
+    if (isTaken) this.#stopRun(run, 'lost');
   }
 
   async #run({ job, stop }: Run): Promise<void> {

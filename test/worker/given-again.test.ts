@@ -1,16 +1,24 @@
 /** A worker that slept past its lease is given a job again that it is still at. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { defineJob, definitionsOf } from '../../src/job/definition.ts';
 import type { Job } from '../../src/job/job.ts';
 import { SILENT } from '../../src/job/log.ts';
-import type { Change } from '../../src/job/transitions.ts';
+import { handBack, type Change } from '../../src/job/transitions.ts';
+import { openStore } from '../../src/sqlite.ts';
 import type { Held } from '../../src/store/store.ts';
+import { GRACE_MS } from '../../src/worker/guardian-thread.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { aJobThatIs } from '../support/a-job.ts';
-import { tempStore, type Ending } from '../support/temp.ts';
+import { isAlive } from '../support/child.ts';
+import * as jobs from '../support/jobs.ts';
+import { tempFolder, tempStore, type Ending } from '../support/temp.ts';
 import { until } from '../support/until.ts';
+import { startWorks } from './works.ts';
 
 /** A worker whose store gives it the same job twice, under the leases `first` and `second`. */
 async function givenTwice(t: Ending) {
@@ -100,5 +108,24 @@ describe('a job that a worker is given again while it is still at it', () => {
       setImmediate(resolve);
     });
     assert.equal(signals[1]?.aborted, false);
+  });
+
+  test('a process that has let the older run go is not ended for the newer one', async (t) => {
+    const path = join(tempFolder(t), 'jobs.db');
+    const store = await openStore(path, { migrations: [jobs.PIECES] });
+    t.after(() => store.close());
+    const other = await openStore(path);
+    t.after(() => other.close());
+    const works = await startWorks(t, { store, leaseMs: 60_000 });
+    const id = await works.submit('gated', 'twice');
+    const { pid } = await works.marked('began', 'twice');
+    // As another process does it when a lease has run out.
+    await other.apply(id, handBack(await works.get(id)));
+    await until('it is begun anew', () => works.marks('twice').length === 2);
+    await pause(GRACE_MS + 2_000);
+    assert.equal(isAlive(pid), true);
+    writeFileSync(join(works.folder, 'twice'), '');
+    const { status, attempts, runs } = await works.ended(id);
+    assert.deepEqual([status, attempts, runs], ['completed', 0, 2]);
   });
 });

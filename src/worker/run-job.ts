@@ -125,7 +125,7 @@ class Questions {
     if (missing.length > 0) {
       const why = whyNotJson(asked, 'questions');
       if (why) throw new TypeError(`A question is not JSON (${why}).`);
-      this.open = Object.fromEntries(missing) as unknown as Record<string, Json>;
+      this.open = JSON.parse(JSON.stringify(Object.fromEntries(missing))) as Record<string, Json>;
       const reason = new Suspended();
       this.#suspend(reason);
       throw reason;
@@ -171,7 +171,13 @@ async function checked(
       message: `The effects of "${definition.name}" cannot be written: ${whyNot}. Give job.complete a list of statements called with rows of text, numbers, booleans, null and Uint8Array.`,
     });
   }
-  return { result: JSON.stringify(value), effects };
+  return { result: JSON.stringify(value), effects: effects.map(plainEffect) };
+}
+
+/** A row may be a proxy, which cannot be sent to whoever writes it. */
+function plainEffect({ name, sql, rows, expect }: Effect): Effect {
+  const plain = rows.map((row) => ({ ...row }));
+  return { name, sql, rows: plain, ...(expect !== undefined && { expect }) };
 }
 
 /** For the log only: the kind of an error and where it was thrown, in the operator's hands. */

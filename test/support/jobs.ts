@@ -310,6 +310,19 @@ export const gossip = defineJob({
   },
 });
 
+export const veiled = defineJob({
+  ...base,
+  name: 'veiled',
+  description: 'Asks, and then has effects, through proxies, which cannot be sent as they are.',
+  async run(args, job) {
+    const message = 'Go on?';
+    await job.ask({
+      go: new Proxy({ message, requestedSchema: { type: 'object', properties: {} } }, {}),
+    });
+    return job.complete(result(args, job), [insertPiece(new Proxy({ job: job.id, n: 1 }, {}))]);
+  },
+});
+
 export const unsendable = defineJob({
   ...base,
   name: 'unsendable',

@@ -128,6 +128,15 @@ describe('runs in a supervised worker', { concurrency: 4 }, () => {
     assert.match(job.error.message, /"insert_piece" gives :n a function/);
   });
 
+  test('a question and an effect behind proxies are kept as the data that they show', async () => {
+    const id = await works.submit('veiled', 'veiled');
+    await until('it asks', async () => (await works.get(id)).status === 'waiting');
+    assert.equal(JSON.stringify((await works.get(id)).questions).includes('Go on?'), true);
+    await works.store.answer(id, who(), { go: { action: 'accept' } });
+    assert.equal((await works.ended(id)).status, 'completed');
+    assert.equal(await piecesOf(id), 1);
+  });
+
   test('whatever a handler logs reaches the log as JSON, and costs no attempt', async () => {
     const id = await works.submit('gossip');
     const { status, attempts } = await works.ended(id);

@@ -13,6 +13,7 @@ import {
 import type { Json } from '../job/json.ts';
 import { printableJson } from '../job/printable.ts';
 import { listenRequestIn, TaskStreams } from '../mcp/listen.ts';
+import { Places } from '../mcp/places.ts';
 import { CallAuth, serverFor, type Call, type McpServerOptions } from './mcp-server.ts';
 import { Sessions } from './sessions.ts';
 
@@ -48,7 +49,7 @@ export class McpAnswers {
       ({ era, authInfo }) => this.#make(era, CallAuth.callIn(authInfo)),
       { onerror: (error) => queue.log.debug({ err: error }, 'MCP request not served') },
     );
-    this.#streams = new TaskStreams(queue, viewing, maxSubscriptions);
+    this.#streams = new TaskStreams(queue, viewing, new Places(maxSubscriptions));
     const make = (call: Call) => this.#make('legacy', call);
     this.#sessions = sessionful ? new Sessions(make, queue.log) : null;
   }

@@ -51,6 +51,8 @@ async function stream(
 ): Promise<void> {
   const reader = body.getReader();
   const cancel = () => void reader.cancel().catch(() => {});
+  // Who left while his answer was made is told of by no event any more.
+  if (gone.aborted) cancel();
   gone.addEventListener('abort', cancel, { once: true });
   try {
     for (;;) {
@@ -65,6 +67,7 @@ async function stream(
     if (!gone.aborted) throw error;
   } finally {
     gone.removeEventListener('abort', cancel);
+    cancel();
   }
 }
 

@@ -16,6 +16,7 @@ import type { Job } from '../job/job.ts';
 import type { Who } from '../job/who.ts';
 import type { QueueContext } from '../queue/context.ts';
 import type { Viewing } from './job-view.ts';
+import type { Places } from './places.ts';
 import { hasTasks, namesRevision, tasksRequired } from './task-capability.ts';
 import { TaskStream } from './task-stream.ts';
 import { AUTHORISE_MS, oneAtATime } from './while-allowed.ts';
@@ -40,6 +41,12 @@ export interface Listener {
   readonly again: () => Promise<Who | null>;
 }
 
+interface Beginning {
+  readonly request: ListenRequest;
+  readonly listener: Listener;
+  readonly leave: () => void;
+}
+
 /** @returns null when the message is anything but a subscription of 2026-07-28 that names tasks */
 export function listenRequestIn(message: unknown): ListenRequest | null {
   const { id, method, params } = (message ?? {}) as {
@@ -61,49 +68,38 @@ export function listenRequestIn(message: unknown): ListenRequest | null {
 export class TaskStreams {
   readonly #queue: QueueContext;
   readonly #viewing: Viewing;
-  readonly #max: number;
+  readonly #places: Places;
   /** With a check of each: may its listener still be told? */
   readonly #open = new Map<TaskStream, () => Promise<void>>();
   #timers: readonly NodeJS.Timeout[] = [];
   #isAuthorising = false;
 
-  /** @param max streams that may be open at once */
-  constructor(queue: QueueContext, viewing: Viewing, max: number) {
+  /** @param places of which each stream takes one */
+  constructor(queue: QueueContext, viewing: Viewing, places: Places) {
     this.#queue = queue;
     this.#viewing = viewing;
-    this.#max = max;
-  }
-
-  /** How many streams are open. */
-  get size(): number {
-    return this.#open.size;
+    this.#places = places;
   }
 
   /** @param served what the SDK answered to the request */
   async serve(served: Response, request: ListenRequest, listener: Listener): Promise<Response> {
     const isStream = served.headers.get('content-type')?.startsWith('text/event-stream');
     if (served.body === null || !isStream) return served;
-    const refusal = this.#refuse(request);
-    if (refusal !== null) {
+    const refusal = refusalOf(request);
+    // Taken before anything is waited for, so that no two take the same.
+    const leave = refusal === null ? this.#places.take() : null;
+    if (leave === null) {
       await served.body.cancel();
-      return refusal;
+      return refusal ?? rpcError(request.id, this.#places.refusal);
     }
-    const jobs = await this.#visible(request.taskIds as readonly string[], listener.who);
-    const stream = new TaskStream({
-      queue: this.#queue,
-      viewing: this.#viewing,
-      id: request.id,
-      who: listener.who,
-      jobs,
-      upstream: served.body,
-      onEnd: () => this.#forget(stream),
-    });
-    this.#open.set(
-      stream,
-      oneAtATime(() => this.#check(stream, listener)),
-    );
-    if (this.#timers.length === 0) this.#startTimers();
-    return new Response(stream.body, { status: served.status, headers: served.headers });
+    try {
+      const body = await this.#begin(served.body, { request, listener, leave });
+      return new Response(body, { status: served.status, headers: served.headers });
+    } catch (error) {
+      leave();
+      await served.body.cancel();
+      throw error;
+    }
   }
 
   /** End every stream as a server ends it that goes away in good order. */
@@ -111,19 +107,30 @@ export class TaskStreams {
     for (const stream of this.#open.keys()) stream.finish();
   }
 
-  #refuse({ id, taskIds, declaresTasks }: ListenRequest): Response | null {
-    if (!declaresTasks) {
-      const { code, message, data } = tasksRequired();
-      return rpcError(id, { code, message, data }, 400);
-    }
-    const isList = Array.isArray(taskIds) && taskIds.every((one) => typeof one === 'string');
-    if (!isList || taskIds.length > TASK_IDS_MAX) {
-      const message = `Invalid params: notifications.taskIds must be a list of at most ${TASK_IDS_MAX} task ids.`;
-      return rpcError(id, { code: ProtocolErrorCode.InvalidParams, message });
-    }
-    if (this.#open.size < this.#max) return null;
-    const message = `Subscription limit reached: ${this.#max} streams are open.`;
-    return rpcError(id, { code: ProtocolErrorCode.InternalError, message });
+  /** @returns what is sent to the client; the place is given back when it ends */
+  async #begin(
+    upstream: ReadableStream<Uint8Array>,
+    { request, listener, leave }: Beginning,
+  ): Promise<ReadableStream<Uint8Array>> {
+    const jobs = await this.#visible(request.taskIds as readonly string[], listener.who);
+    const stream = new TaskStream({
+      queue: this.#queue,
+      viewing: this.#viewing,
+      id: request.id,
+      who: listener.who,
+      jobs,
+      upstream,
+      onEnd: () => {
+        leave();
+        this.#forget(stream);
+      },
+    });
+    this.#open.set(
+      stream,
+      oneAtATime(() => this.#check(stream, listener)),
+    );
+    if (this.#timers.length === 0) this.#startTimers();
+    return stream.body;
   }
 
   async #visible(ids: readonly string[], who: Who): Promise<readonly Job[]> {
@@ -171,6 +178,17 @@ export class TaskStreams {
       this.#queue.log.warn({ err: error }, 'who listens could not be told; asking again');
     }
   }
+}
+
+function refusalOf({ id, taskIds, declaresTasks }: ListenRequest): Response | null {
+  if (!declaresTasks) {
+    const { code, message, data } = tasksRequired();
+    return rpcError(id, { code, message, data }, 400);
+  }
+  const isList = Array.isArray(taskIds) && taskIds.every((one) => typeof one === 'string');
+  if (isList && taskIds.length <= TASK_IDS_MAX) return null;
+  const message = `Invalid params: notifications.taskIds must be a list of at most ${TASK_IDS_MAX} task ids.`;
+  return rpcError(id, { code: ProtocolErrorCode.InvalidParams, message });
 }
 
 function rpcError(

@@ -1,5 +1,6 @@
 /** `subscriptions/listen` with task ids. */
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as rest } from 'node:timers/promises';
 import {
@@ -10,11 +11,11 @@ import type { Identify } from '../../src/http.ts';
 import { newId } from '../../src/job/ids.ts';
 import { openStore } from '../../src/sqlite.ts';
 import { claim } from '../support/a-job.ts';
-import { tempFolder } from '../support/temp.ts';
+import { tempFolder, tempStore } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { byName } from '../http/fixture.ts';
 import { openStream, type Stream } from './streams.ts';
-import { aTaskServer, modern, submitted, taskThatIs, type Speaker } from './wire.ts';
+import { aTaskServer, message2026, modern, submitted, taskThatIs, type Speaker } from './wire.ts';
 
 const HALF = { done: 1, total: 2, message: null };
 
@@ -101,6 +102,79 @@ test('bad subscriptions are refused exactly, and nothing is opened', async (t) =
   });
   const { result } = await modern(url, 'tasks/get', { taskId });
   assert.equal(result.status, 'working', 'closing a stream never touches a job');
+});
+
+/** A server with one place for listeners, whose reads of this task wait for `let`. */
+async function heldServer(t: TestContext) {
+  const store = await tempStore(t);
+  const held = { db: store, inProcess: false, workers: 0, maxSubscriptions: 1 };
+  const { url } = await aTaskServer(t, held);
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const read = store.get.bind(store);
+  const { promise: gate, resolve: open, reject: fail } = Promise.withResolvers<void>();
+  // What fails before anybody reads is no fault of the test.
+  gate.catch(() => {});
+  let reads = 0;
+  store.get = async (...asked) => {
+    reads += 1;
+    await gate;
+    return read(...asked);
+  };
+  const letGo = (error?: Error) => {
+    store.get = read;
+    if (error) fail(error);
+    else open();
+  };
+  return { url, taskId, reads: () => reads, letGo };
+}
+
+test('who leaves while the tasks are looked up takes no place from those who come', async (t) => {
+  const { url, taskId, reads, letGo } = await heldServer(t);
+  const left = new AbortController();
+  const request = message2026('subscriptions/listen', { notifications: { taskIds: [taskId] } });
+  const gone = fetch(url, { ...request, signal: left.signal });
+  await until('the task is looked up', () => reads() === 1);
+  left.abort();
+  await assert.rejects(gone);
+  // The server has seen him leave, for it has answered since.
+  for (let i = 0; i < 5; i += 1) await modern(url, 'server/discover', {});
+  letGo();
+  const stream = await until('there is room again', () =>
+    listen(t, url, { taskIds: [taskId] }).catch(() => null),
+  );
+  await until('the snapshot is there', () => stream.frames.length >= 2);
+});
+
+test('a place is taken before the tasks are looked up, and given back when that fails', async (t) => {
+  const { url, taskId, reads, letGo } = await heldServer(t);
+  const ask = () => modern(url, 'subscriptions/listen', { notifications: { taskIds: [taskId] } });
+  const first = ask();
+  await until('the task is looked up', () => reads() === 1);
+  assert.match((await ask()).error?.message ?? '', /Subscription limit reached: 1 /);
+  letGo(new Error('the disk has gone'));
+  assert.equal((await first).status, 500);
+  const { frames } = await listen(t, url, { taskIds: [taskId] });
+  await until('the snapshot is there', () => frames.length >= 2);
+});
+
+test('streams that wait for their turn on a connection that is cut are ended too', async (t) => {
+  const { url } = await aTaskServer(t, { inProcess: false, workers: 0, maxSubscriptions: 3 });
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const { body, headers } = message2026('subscriptions/listen', {
+    notifications: { taskIds: [taskId] },
+  });
+  const lines = Object.entries({ ...headers, 'content-length': body.length });
+  const head = lines.map((line) => `${line.join(': ')}\r\n`).join('');
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.on('error', () => {}).resume();
+  socket.write(`POST /mcp HTTP/1.1\r\nhost: localhost\r\n${head}\r\n${body}`.repeat(3));
+  const probe = () => modern(url, 'subscriptions/listen', { notifications: { taskIds: [] } });
+  await until('they take every place', async () => (await probe()).error !== undefined);
+  socket.destroy();
+  for (let i = 0; i < 3; i += 1) {
+    const again = () => listen(t, url, { taskIds: [taskId] }).catch(() => null);
+    await until(`there is room for ${i + 1}`, again);
+  }
 });
 
 test('changes that another process makes are told too', async (t) => {

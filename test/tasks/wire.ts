@@ -42,11 +42,16 @@ export function envelopeOf(capabilities: object = ALL): object {
   };
 }
 
+interface Message extends RequestInit {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
 export function message2026(
   method: string,
   params: Readonly<Record<string, unknown>>,
   { token = 'anna/anna/*', capabilities = ALL, headers = {} }: Speaker = {},
-): RequestInit {
+): Message {
   const name = params['name'] ?? params['taskId'] ?? params['uri'];
   const _meta = envelopeOf(capabilities);
   return {

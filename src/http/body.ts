@@ -28,7 +28,8 @@ export async function readBody(incoming: IncomingMessage, bytesMax: number): Pro
   }
   const body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
   checkNesting(body);
-  return body.toString('utf8');
+  // As everybody after us decodes it: without a byte order mark, and never refused.
+  return new TextDecoder().decode(body);
 }
 
 const QUOTE = 0x22;

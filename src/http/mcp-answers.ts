@@ -85,8 +85,10 @@ export class McpAnswers {
   }
 }
 
+/** The mark is taken away by who decodes it: what is no JSON here, for a second mark, is none there. */
 function withBody(request: Request, body: string): Request {
-  return new Request(request.url, { method: 'POST', headers: request.headers, body });
+  const marked = `\uFEFF${body}`;
+  return new Request(request.url, { method: 'POST', headers: request.headers, body: marked });
 }
 
 /** The SDK repeats what it refuses, such as a name in the body that is not the one of the header. */

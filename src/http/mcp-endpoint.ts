@@ -59,7 +59,9 @@ export function mcpEndpoint(options: McpEndpointOptions): McpEndpoint {
     if (!isPost && !options.sessionful) throw methodNotAllowed();
     const body = isPost ? await readBody(incoming, options.maxBodyBytes) : '';
     const parsed = isPost ? parseJson(body) : null;
-    if (Array.isArray(parsed?.value)) await limits.count(who, parsed.value.length - 1);
+    // The request itself is counted, whatever is in it.
+    const others = Array.isArray(parsed?.value) ? parsed.value.length - 1 : 0;
+    if (others > 0) await limits.count(who, others);
     const call: Call = { who, requestId, again: () => again(asked) };
     const response = await answers.answer({ request: asked, body, parsed, call });
     const extra = () => ({

@@ -74,6 +74,21 @@ test('a batch counts as the calls that are in it', async (t) => {
   assertEnvelope(await post(url, JSON.stringify(batch)), 429, 'RATE_LIMITED');
 });
 
+test('a batch behind byte order marks counts as the calls that are in it', async (t) => {
+  const { url } = await aServer(t, { rateLimit: 10 });
+  const list = { jsonrpc: '2.0', method: 'tools/list' };
+  const batch = JSON.stringify(Array.from({ length: 11 }, (_, id) => ({ ...list, id })));
+  // One is no part of a text, a second one is.
+  assert.equal((await post(url, `\uFEFF\uFEFF${batch}`)).body.error.code, -32700);
+  assertEnvelope(await post(url, `\uFEFF${batch}`), 429, 'RATE_LIMITED');
+});
+
+test('an empty batch counts as a request', async (t) => {
+  const { url } = await aServer(t, { rateLimit: 3 });
+  for (let i = 0; i < 3; i += 1) assert.notEqual((await post(url, '[]')).status, 429);
+  assertEnvelope(await post(url, '[]'), 429, 'RATE_LIMITED');
+});
+
 test('an address without a valid token has five requests a minute, valid tokens are untouched', async (t) => {
   const { url } = await aServer(t, { rateLimit: 120 });
   for (let i = 0; i < 5; i += 1) {

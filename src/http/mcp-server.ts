@@ -9,6 +9,7 @@ import type {
 import type { Caller } from '../mcp/job-tools.ts';
 import type { Viewing } from '../mcp/job-view.ts';
 import { JobsMcpServer } from '../mcp/jobs-mcp-server.ts';
+import type { Places } from '../mcp/places.ts';
 import { registerSurfaces } from '../mcp/surfaces.ts';
 import type { QueueContext } from '../queue/context.ts';
 import type { Identity } from '../team/identify.ts';
@@ -55,6 +56,8 @@ export class CallAuth implements AuthInfo {
 export interface McpServerOptions {
   readonly queue: QueueContext;
   readonly viewing: Viewing;
+  /** For streams of tasks, and for who waits for a result. */
+  readonly places: Places;
   readonly name: string;
   readonly version: string;
   readonly publicUrl: string;
@@ -87,7 +90,7 @@ export function serverFor(
   { era, served, callOf, caller, notify }: Serving,
   options: McpServerOptions,
 ): McpServer {
-  const { queue, viewing, publicUrl, docsUrl, name, version, tools } = options;
+  const { queue, viewing, places, publicUrl, docsUrl, name, version, tools } = options;
   const { log, store, settings } = queue;
   const mcp = new JobsMcpServer(
     { name, version },
@@ -110,6 +113,7 @@ export function serverFor(
       mcp,
       queue,
       viewing,
+      places,
       caller,
       register: (tool, config, run) => mcp.registerTool(tool, config, run),
     },

@@ -3,6 +3,7 @@ import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import { definitionsOf, type AnyDefinition } from '../job/definition.ts';
 import { newId } from '../job/ids.ts';
 import type { Viewing } from '../mcp/job-view.ts';
+import { Places } from '../mcp/places.ts';
 import type { QueueContext } from '../queue/context.ts';
 import { Waits } from '../queue/wait.ts';
 import type { Store } from '../store/store.ts';
@@ -120,13 +121,15 @@ function answers(
   const queue: QueueContext = { store, definitions, settings, ...keeping, waits, log };
   const { retentionMs } = checked;
   const viewing: Viewing = { definitions, publicUrl, docsUrl, servesResults: true, retentionMs };
-  const endpoint = mcpEndpoint({ ...checked, queue, viewing, limits, publicUrl, docsUrl });
+  const about = { queue, viewing, limits, publicUrl, docsUrl };
+  const places = new Places(checked.maxSubscriptions);
+  const endpoint = mcpEndpoint({ ...checked, ...about, places });
   const unready = onceAWhile(async (): Promise<readonly string[]> => {
     const { writable, workers } = await store.health();
     const reasons = [writable ? null : 'the store takes no writes', whyIdle(workers)];
     return reasons.filter((reason) => reason !== null);
   });
-  const rest = site({ ...checked, queue, viewing, limits, publicUrl, docsUrl, unready });
+  const rest = site({ ...checked, ...about, unready });
   const known = addresses({ ...checked, publicUrl });
   const route = makeRouter(known, { endpoint, rest });
   const listener: RequestListener = (incoming, outgoing) => {

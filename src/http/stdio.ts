@@ -15,6 +15,7 @@ import { JobError, toErrorBody, toFailure } from '../job/errors.ts';
 import { newId } from '../job/ids.ts';
 import { can } from '../job/who.ts';
 import type { Viewing } from '../mcp/job-view.ts';
+import { Places } from '../mcp/places.ts';
 import type { QueueContext } from '../queue/context.ts';
 import { Waits } from '../queue/wait.ts';
 import type { Store } from '../store/store.ts';
@@ -120,7 +121,8 @@ function partsOf(
   const { definitions } = about;
   const viewing: Viewing = { definitions, publicUrl, docsUrl, servesResults, retentionMs };
   const queue = { ...about, settings, maxOutstanding, idempotencyTtlMs, log };
-  return { ...checked, queue, viewing, publicUrl, docsUrl };
+  const places = new Places(checked.maxSubscriptions);
+  return { ...checked, queue, viewing, places, publicUrl, docsUrl };
 }
 
 /** Who is served, afresh for every call: a token that was revoked is refused at the next one. */

@@ -7,6 +7,7 @@ import type { QueueContext } from '../queue/context.ts';
 import { Waits } from '../queue/wait.ts';
 import type { Identify } from '../team/identify.ts';
 import type { JobTools } from './job-tools.ts';
+import { Places } from './places.ts';
 import { registerSurfaces } from './surfaces.ts';
 import { takeToolCalls } from './tool-call-seam.ts';
 import { wireTool, type WiredTool } from './tool.ts';
@@ -35,7 +36,16 @@ export interface AttachOptions {
 
 // Everything that does not change from one request to the next, for a factory that attaches at each.
 const known = new WeakMap<object, ReadonlyMap<string, AnyDefinition>>();
-const waiting = new WeakMap<AttachOptions['store'], Waits>();
+const waiting = new WeakMap<AttachOptions['store'], Waiting>();
+
+/** What all who wait share, whichever instance serves them. */
+interface Waiting {
+  readonly waits: Waits;
+  readonly places: Places;
+}
+
+/** So many may wait for a result at once. */
+const PLACES = 10_000;
 
 /**
  * Put the job tools on an `McpServer` of your own: a tool for each definition, those that look at
@@ -76,11 +86,13 @@ export function jobToolsFor(
     requestIds.set(signal, id);
     return id;
   };
-  const keeping = { maxOutstanding, idempotencyTtlMs, waits: waitsOf(store) };
+  const { waits, places } = waitingOn(store);
+  const keeping = { maxOutstanding, idempotencyTtlMs, waits };
   return {
     mcp,
     queue: { store, definitions, settings, ...keeping, log },
     viewing: { definitions, publicUrl, docsUrl, servesResults: false, retentionMs },
+    places,
     caller: async (context) => {
       const again = async () => identify(context.http?.req ?? null);
       const who = await again();
@@ -98,10 +110,10 @@ export function jobToolsFor(
   };
 }
 
-function waitsOf(store: AttachOptions['store']): Waits {
-  const waits = waiting.get(store) ?? new Waits(store);
-  waiting.set(store, waits);
-  return waits;
+function waitingOn(store: AttachOptions['store']): Waiting {
+  const shared = waiting.get(store) ?? { waits: new Waits(store), places: new Places(PLACES) };
+  waiting.set(store, shared);
+  return shared;
 }
 
 function definitionsIn(jobs: AttachOptions['jobs']): ReadonlyMap<string, AnyDefinition> {

@@ -15,6 +15,7 @@ import { takeIdempotencyKey, withIdempotencyKey } from './idempotency-key.ts';
 import { registerControlTools } from './job-control-tools.ts';
 import { jobSummary, type Viewing } from './job-view.ts';
 import { submissionOutput } from './output-schema.ts';
+import type { Places } from './places.ts';
 import { STATUS, statusHandler } from './status-tool.ts';
 import { answersIn, askAnswer, demandTasks, submissionAnswer } from './task-answer.ts';
 import { hasSeam } from './tool-call-seam.ts';
@@ -31,6 +32,8 @@ export interface JobTools {
   readonly mcp: McpServer;
   readonly queue: QueueContext;
   readonly viewing: Viewing;
+  /** For whoever waits without an end. */
+  readonly places: Places;
   /** Who sent the call. */
   readonly caller: (context: ServerContext) => Promise<Caller> | Caller;
   /** Puts a tool on the server. */

@@ -33,10 +33,21 @@ interface Awaited {
 
 /** @throws ProtocolError when the job has no result: it has failed by a fault, or was cancelled */
 export async function awaitResult(tools: JobTools, awaited: Awaited): Promise<object> {
-  const job = await untilFinal(tools, awaited);
+  const { id, caller } = awaited;
+  const seen = await get(tools.queue, id, caller.who);
+  const job = isFinal(seen.status) ? seen : await inItsPlace(tools, awaited);
   if (taskStatus(job) === 'completed') return oldResultOf(job, tools.viewing);
   const { code, message, data } = faultOf(job, tools.viewing);
   throw new ProtocolError(code, message, data);
+}
+
+async function inItsPlace(tools: JobTools, awaited: Awaited): Promise<Job> {
+  const leave = tools.places.take();
+  if (leave === null) {
+    const { code, message } = tools.places.refusal;
+    throw new ProtocolError(code, message);
+  }
+  return untilFinal(tools, awaited).finally(leave);
 }
 
 async function untilFinal(tools: JobTools, { id, caller, context }: Awaited): Promise<Job> {
@@ -55,8 +66,9 @@ async function untilFinal(tools: JobTools, { id, caller, context }: Awaited): Pr
         wake = resolve;
       });
       const job = await get(tools.queue, id, who);
-      if (isFinal(job.status) || signal.aborted) return job;
-      if (closing.aborted) throw goingAway();
+      if (isFinal(job.status)) return job;
+      // Who has left reads no answer.
+      if (signal.aborted || closing.aborted) throw goingAway();
       askFor(tools, { job, asked, caller, context });
       await changed;
     }

@@ -10,7 +10,7 @@ import {
 } from '@modelcontextprotocol/ext-tasks/core/v1';
 import { monotonic } from '../../src/job/clock.ts';
 import { until } from '../support/until.ts';
-import { ALL, aTaskServer, modern, old, plain } from './wire.ts';
+import { ALL, aTaskServer, message2025, modern, old, plain } from './wire.ts';
 
 async function submitted(url: string, name: string, args: object): Promise<string> {
   const { result } = await old(url, 'tools/call', { name, arguments: args, task: { ttl: 5 } });
@@ -156,6 +156,31 @@ test('a server that goes away lets nobody wait for a result', async (t) => {
   assert.ok(ms < 10_000, `${ms} ms`);
   const { error } = await waiting;
   assert.match(error?.message ?? '', /The server goes away; the task goes on/);
+});
+
+test('who waits for a result takes the place of a listener until he leaves, which is no fault', async (t) => {
+  const logged: object[] = [];
+  const error = (fields: object) => void logged.push(fields);
+  const log = { debug: () => {}, info: () => {}, warn: () => {}, error };
+  const idle = { inProcess: false, workers: 0, log };
+  const { url } = await aTaskServer(t, { ...idle, maxSubscriptions: 1 });
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const isRoom = async () => {
+    const listen = { notifications: { taskIds: [] } };
+    return (await modern(url, 'subscriptions/listen', listen)).error === undefined;
+  };
+  const left = new AbortController();
+  const waiting = fetch(url, { ...message2025('tasks/result', { taskId }), signal: left.signal });
+  await until('he waits', async () => !(await isRoom()));
+  const { error: refusal } = await old(url, 'tasks/result', { taskId });
+  assert.match(refusal?.message ?? '', /^Subscription limit reached: 1 /);
+  left.abort();
+  await assert.rejects(async () => (await waiting).text());
+  await until('there is room again', isRoom);
+  await old(url, 'tasks/cancel', { taskId });
+  const { error: end } = await old(url, 'tasks/result', { taskId });
+  assert.match(JSON.stringify(end?.data), /JOB_CANCELLED/);
+  assert.deepEqual(logged, []);
 });
 
 test('methods of 2026 are unknown to a 2025 client, and the other way round', async (t) => {

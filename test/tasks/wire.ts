@@ -93,14 +93,12 @@ export async function modern(
   return reply(await fetch(url, message2026(method, params, speaker)));
 }
 
-/** As a client of 2025-11-25. */
-export async function old(
-  url: string,
+export function message2025(
   method: string,
   params: object,
   { token = 'anna/anna/*', headers = {} }: Speaker = {},
-): Promise<Reply> {
-  const response = await fetch(url, {
+): Message {
+  return {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -110,8 +108,17 @@ export async function old(
       ...headers,
     },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-  });
-  return reply(response);
+  };
+}
+
+/** As a client of 2025-11-25. */
+export async function old(
+  url: string,
+  method: string,
+  params: object,
+  speaker?: Speaker,
+): Promise<Reply> {
+  return reply(await fetch(url, message2025(method, params, speaker)));
 }
 
 /** Call a tool without tasks and give its structured content. */

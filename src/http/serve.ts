@@ -20,6 +20,7 @@ import { mcpEndpoint, type McpEndpoint } from './mcp-endpoint.ts';
 import type { ServeOptions, Serving } from './options.ts';
 import { rateLimits } from './rate-limit.ts';
 import { site, type Site } from './site.ts';
+import { toPathForm } from './target.ts';
 
 const GRACE_MS = 5_000;
 /** An answer to whether the server is ready is good for this long, in milliseconds. */
@@ -133,6 +134,7 @@ function answers(
   const known = addresses({ ...checked, publicUrl });
   const route = makeRouter(known, { endpoint, rest });
   const listener: RequestListener = (incoming, outgoing) => {
+    toPathForm(incoming);
     const facts = { requestId: newId('req'), address: known.clientOf(incoming) };
     route(incoming)(incoming, outgoing, facts).catch((error: unknown) => {
       sendError(outgoing, toHttpError(error, facts.requestId, { docsUrl, log }));

@@ -156,6 +156,49 @@ test('a request with two Host or Origin headers is refused, whatever the first o
   assert.equal(await getWith(publicUrl, [...headers, 'Origin', 'https://evil.example.com']), 403);
 });
 
+/** Send these lines, and give the status of the answer. */
+async function statusOf(url: string, ...lines: readonly string[]): Promise<number> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  let answer = '';
+  socket.on('data', (chunk) => (answer += chunk.toString())).on('error', () => {});
+  socket.write(`${[...lines, 'Connection: close'].join('\r\n')}\r\n\r\n`);
+  await new Promise((resolve) => socket.once('close', resolve));
+  return Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]);
+}
+
+test('a target that is a whole address is answered by its path, and its host stands for the header', async (t) => {
+  const { url, publicUrl } = await aServer(t, { allowHosts: ['jobs.internal'] });
+  const ask = (target: string, ...hosts: readonly string[]) =>
+    statusOf(url, `GET ${target} HTTP/1.1`, ...hosts.map((host) => `Host: ${host}`));
+  for (const [target, status] of [
+    [publicUrl, 200],
+    [`${publicUrl}?a=b`, 200],
+    [`${publicUrl}/errors`, 200],
+    // Nobody says who he is.
+    [url, 401],
+    ['HTTPS://Jobs.Internal/mcp?a', 401],
+    ['http://evil.example/mcp', 403],
+    ['http://evil.example', 403],
+    ['http://localhost@evil.example/mcp', 403],
+    ['http://evil.example@localhost/mcp', 403],
+    ['http://[::1/mcp', 403],
+    ['http://localhost:99999999/mcp', 403],
+    ['http:///mcp', 403],
+    ['http://', 403],
+    ['http://localhost//evil.example/mcp', 404],
+    ['//localhost/mcp', 404],
+    ['//evil.example/mcp', 404],
+    ['ftp://localhost/mcp', 400],
+    ['*', 400],
+    ['http://evil.example/healthz', 200],
+  ] as const) {
+    assert.equal(await ask(target, 'localhost'), status, target);
+  }
+  assert.equal(await ask(publicUrl, 'evil.example'), 200);
+  assert.equal(await ask(publicUrl, 'localhost', 'localhost'), 403);
+  assert.equal(await statusOf(url, `GET ${publicUrl} HTTP/1.0`), 200);
+});
+
 test('a body that is too large or too deep is 413', async (t) => {
   const { url } = await aServer(t, { maxBodyBytes: 20_000 });
   const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`;

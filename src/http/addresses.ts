@@ -38,10 +38,9 @@ export function addresses(options: AddressOptions): Addresses {
   const hosts = new Set([...LOOPBACK, ...names.map(hostName)]);
   const origins = new Set(options.allowOrigins.map((origin) => new URL(origin).origin));
   return {
-    check({ headersDistinct: given }) {
-      // Of two, somebody before us may have looked at the other one; together they are none.
-      const host = given['host']?.join(', ');
-      const origin = given['origin']?.join(', ');
+    check(incoming) {
+      const host = headerOf(incoming, 'host');
+      const origin = headerOf(incoming, 'origin');
       if (!HOST.test(host ?? '') || !hosts.has(hostnameOf(`http://${host}`))) refuse('Host', host);
       if (origin === undefined || origins.has(origin)) return;
       if (!ORIGIN.test(origin) || !hosts.has(hostnameOf(origin))) refuse('Origin', origin);
@@ -61,6 +60,17 @@ function hostName(name: string): string {
 
 function hostnameOf(url: string): string {
   return URL.parse(url)?.hostname ?? '';
+}
+
+/**
+ * Of two, somebody before us may have looked at the other one; together they are none. Node's
+ * `headersDistinct` would tell them too, but throws in some releases where a name is `__proto__`.
+ */
+function headerOf({ rawHeaders }: IncomingMessage, name: string): string | undefined {
+  const isValue = (_: string, at: number) =>
+    at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name;
+  const values = rawHeaders.filter(isValue);
+  return values.length > 0 ? values.join(', ') : undefined;
 }
 
 function refuse(header: string, value: string | undefined): never {

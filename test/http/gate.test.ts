@@ -199,6 +199,15 @@ test('a target that is a whole address is answered by its path, and its host sta
   assert.equal(await statusOf(url, `GET ${publicUrl} HTTP/1.0`), 200);
 });
 
+test('a header that is named like a part of every object is one like any other', async (t) => {
+  const { url } = await aServer(t);
+  const odd = ['__proto__: x', '__PROTO__: y', 'constructor: x', 'toString: x'];
+  const token = `Authorization: Bearer ${ANNA}`;
+  assert.equal(await statusOf(url, 'GET / HTTP/1.1', 'Host: localhost', ...odd), 200);
+  assert.equal(await statusOf(url, 'GET /mcp HTTP/1.1', 'Host: localhost', ...odd, token), 405);
+  assert.equal(await statusOf(url, 'GET / HTTP/1.1', 'Host: evil.example', ...odd), 403);
+});
+
 test('a body that is too large or too deep is 413', async (t) => {
   const { url } = await aServer(t, { maxBodyBytes: 20_000 });
   const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`;

@@ -2,11 +2,20 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { monotonic } from '../job/clock.ts';
 
 /** A request whose headers and body have not come by then is cut off. */
 const REQUEST_MS = 12_000;
-/** A client that has not taken a whole answer by then, or what is ready of a stream, is cut off. */
-export const ANSWER_MS = 12_000;
+/**
+ * A client that takes fewer bytes in this time of an answer, or of what is ready of a stream, and
+ * does not have all of it by then, is cut off.
+ */
+const ANSWER_MS = 12_000;
+const ANSWER_BYTES = 49_152;
+/** A client that goes on taking an answer, however slowly, has this long for the whole. */
+const ANSWER_WHOLE_MS = 60_000;
+/** What was taken is looked at this often. */
+const ANSWER_LOOK_MS = 1_000;
 /** Connections that may wait to be accepted; the system may allow fewer. */
 const BACKLOG = 4_096;
 /** Requests that may be under way on one connection; clients that wait for answers have one. */
@@ -55,10 +64,45 @@ function boundAnswers(server: Server): void {
     if (before >= PIPELINED_MAX) socket.destroy();
     outgoing.once('close', () => open.set(socket, (open.get(socket) ?? 1) - 1));
     outgoing.once('prefinish', () => {
-      const late = setTimeout(() => socket.destroy(), ANSWER_MS).unref();
-      outgoing.once('close', () => clearTimeout(late));
+      outgoing.once(
+        'close',
+        whenTakenTooSlowly(socket, () => socket.destroy()),
+      );
     });
   });
+}
+
+/**
+ * Watch how a client takes what is ready for it.
+ *
+ * @param cut called when that is too slow
+ * @returns how to stop
+ */
+export function whenTakenTooSlowly(socket: Socket, cut: () => void): () => void {
+  const startedAt = monotonic();
+  let seen = { bytes: takenFrom(socket), at: startedAt };
+  const look = setInterval(() => {
+    const at = monotonic();
+    const bytes = takenFrom(socket);
+    if (bytes - seen.bytes >= ANSWER_BYTES) seen = { bytes, at };
+    if (at - seen.at < ANSWER_MS && at - startedAt < ANSWER_WHOLE_MS) return;
+    clearInterval(look);
+    cut();
+  }, ANSWER_LOOK_MS).unref();
+  return () => clearInterval(look);
+}
+
+/**
+ * Bytes that the system has taken for the other side. What a socket itself tells (`bytesWritten`,
+ * `writableLength`) counts a piece of any size only when all of it was taken, so this is read where
+ * Node's own timeout reads it; without it, nothing counts as taken.
+ */
+function takenFrom(socket: Socket): number {
+  const { _handle: handle } = socket as Socket & {
+    readonly _handle?: { readonly bytesWritten?: number; readonly writeQueueSize?: number } | null;
+  };
+  const { bytesWritten = 0, writeQueueSize = bytesWritten } = handle ?? {};
+  return bytesWritten - writeQueueSize;
 }
 
 function why(error: unknown): string {

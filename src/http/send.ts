@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { ANSWER_MS } from './listen.ts';
+import { whenTakenTooSlowly } from './listen.ts';
 
 /** Headers that are added to those of the response. */
 type Extra = Readonly<Record<string, string>>;
@@ -73,10 +73,10 @@ async function stream(
 
 /** Wait until the client has taken what is ready for it; one that does not in time is cut off. */
 async function drained(outgoing: ServerResponse, gone: AbortSignal): Promise<void> {
-  const late = setTimeout(() => outgoing.destroy(), ANSWER_MS).unref();
+  const stop = whenTakenTooSlowly(outgoing.req.socket, () => outgoing.destroy());
   try {
     await once(outgoing, 'drain', { signal: gone });
   } finally {
-    clearTimeout(late);
+    stop();
   }
 }

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
+import { closeServer, listen } from '../../src/http/listen.ts';
 import { served, type Served } from '../access-codes/served.ts';
+import { until } from '../support/until.ts';
 
 /** Connections of each kind of slowness. */
 const EACH = 67;
@@ -101,6 +103,44 @@ test('a streamed answer that is taken byte by byte is cut off', { timeout: 60_00
   await once(socket, 'close', { signal: AbortSignal.timeout(5_000) });
   assert.doesNotMatch(last, /\r\n0\r\n\r\n$/, 'nobody waited for the rest to be taken');
 });
+
+test(
+  'an answer that is taken slowly but steadily arrives whole, one that is not taken is cut off',
+  { timeout: 90_000 },
+  async (t) => {
+    const { server, port } = await listen('127.0.0.1', 0);
+    t.after(() => closeServer(server, 0));
+    // More than all buffers between here and there hold.
+    const text = 'x'.repeat(24 * 1_048_576);
+    server.on('request', (_, outgoing) => outgoing.end(text));
+    const startedAt = Date.now();
+    const ask = (): Socket => {
+      const socket = connect(port, '127.0.0.1').on('error', () => {});
+      socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+      return socket;
+    };
+    const unread = ask();
+    let cutAfter = 0;
+    // Not a byte is read; the end of the connection is seen by the failing write.
+    const drips = setInterval(() => unread.write('G'), 500);
+    unread.pause().once('close', () => {
+      clearInterval(drips);
+      cutAfter = Date.now() - startedAt;
+    });
+    const steady = ask();
+    let taken = 0;
+    steady.on('data', (chunk) => {
+      taken += chunk.length;
+      steady.pause();
+      const due = startedAt + (taken / text.length) * CUT_MS;
+      setTimeout(() => steady.resume(), Math.max(0, due - Date.now()));
+    });
+    await once(steady, 'close');
+    assert.ok(taken > text.length, `${taken} of ${text.length} bytes came`);
+    await until('the other is cut off', () => cutAfter > 0);
+    assert.ok(cutAfter < CUT_MS, `${cutAfter} ms`);
+  },
+);
 
 test('a body of any size up to 64 MB is refused and not kept', async (t) => {
   const server = await served();

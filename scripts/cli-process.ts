@@ -51,6 +51,8 @@ export interface Running {
   readonly url: string;
   /** Everything that it wrote on stderr so far. */
   readonly log: () => string;
+  /** Everything that it wrote on stdout so far, its first line too. */
+  readonly output: () => string;
   /** End it and everything it started, at once and unasked. Resolves when all of them are gone. */
   kill(): Promise<readonly number[]>;
   /** Ask it to stop; resolves with its exit code. */
@@ -67,6 +69,8 @@ export async function running(args: readonly string[], options: CliOptions = {})
   });
   const ended = once(child, 'close') as Promise<[number | null]>;
   let log = '';
+  let output = '';
+  child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString()));
   const pid = child.pid ?? 0;
   const event = await firstLine(child).catch(async (error: Error) => {
@@ -78,6 +82,7 @@ export async function running(args: readonly string[], options: CliOptions = {})
     event,
     url: String(event['url']),
     log: () => log,
+    output: () => output,
     kill: () => killGroup(pid),
     async stop() {
       if (child.exitCode === null) child.kill('SIGTERM');

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { insertBatch } from '../../src/access-codes/statements.ts';
 import { defineStatement } from '../../src/index.ts';
+import { newId } from '../../src/job/ids.ts';
 import { batchOf, planOf, served, type Served, onBoth } from './served.ts';
 
 let server: Served;
@@ -20,6 +22,14 @@ const age = defineStatement<{ id: string; at: number }>({
 const sealedOf = defineStatement<{ id: string }, { sealed: Uint8Array | null }>({
   name: 'get_sealed',
   ...onBoth('SELECT sealed FROM batches WHERE id = :id'),
+});
+const teamOf = defineStatement<{ id: string }, { team: string }>({
+  name: 'team_of_plan',
+  ...onBoth('SELECT team_id AS team FROM plans WHERE id = :id'),
+});
+const sealedBefore = defineStatement<{ at: number }, { count: number }>({
+  name: 'count_sealed',
+  ...onBoth('SELECT count(*) AS count FROM batches WHERE created_at <= :at AND sealed IS NOT NULL'),
 });
 const rowsIn = defineStatement<{ id: string }, { count: number }>({
   name: 'count_codes_of_batch',
@@ -231,6 +241,23 @@ test('a server whose clock is ahead for a while wipes nothing', async (t) => {
   await server.application.maintain(server.store);
   mock.restore();
   assert.equal((await server.fetch(result.download_url, token)).status, 200);
+});
+
+test('however many batches are over, all of them are wiped at once', async () => {
+  const { project_id } = await planOf(server, token);
+  const [plan] = await server.data(token, 'list_plans', { project_id });
+  const [team] = await server.store.read(teamOf, { id: plan.id });
+  const long = Date.now() - 40 * 86_400_000;
+  const old = Array.from({ length: 230 }, () => newId('btc'));
+  for (const id of old) {
+    const made = { id, team: team?.team ?? '', owner: 'usr_x', plan: String(plan.id), quantity: 1 };
+    const sealed = new Uint8Array([1]);
+    const batch = { ...made, expires_at: null, at: long, sealed };
+    await server.store.write([insertBatch(batch, { expect: 1 })]);
+  }
+  assert.equal((await server.store.read(sealedBefore, { at: long }))[0]?.count, 230);
+  await server.application.maintain(server.store);
+  assert.equal((await server.store.read(sealedBefore, { at: long }))[0]?.count, 0);
 });
 
 test('worker processes are given the key and make codes that the server can find', async () => {

@@ -134,6 +134,7 @@ test(
       {
         'an output': outputs.join('\n'),
         'the log': `${server.server.log()}\n`,
+        'what the server printed': server.server.output(),
         'a row': textOfTables(db),
         'a file': files.map((name) => readFileSync(join(db, '..', name), 'latin1')).join('\n'),
         'a process list': execFileSync('ps', ['-ww', '-o', 'args=', '-p', processes.join(',')], {
@@ -161,6 +162,7 @@ test(
         'an environment of a child': inChildren('environ'),
         'arguments of a child': inChildren('cmdline'),
         'the log of the start': `${keyed.log()}\n`,
+        'what the start printed': keyed.output(),
         'a row of the other database': `${textOfTables(other)}\n`,
       },
     );

@@ -4,11 +4,14 @@ import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { ANNA, aServer, call, post, rpc, rpc2026, type Answer } from './fixture.ts';
+import { setTimeout as rest } from 'node:timers/promises';
+import { until } from '../support/until.ts';
+import { ANNA, aServer, byName, call, post, rpc, rpc2026, type Answer } from './fixture.ts';
 
 function assertEnvelope({ status, headers, body }: Answer, wanted: number, code: string): void {
   assert.equal(status, wanted);
   assert.equal(headers.get('content-type'), 'application/json');
+  assert.equal(headers.get('cache-control'), 'no-store');
   assert.equal(body.error.code, code);
   assert.equal(body.error.request_id, headers.get('x-request-id'));
   assert.match(body.error.docs_url, new RegExp(`^http://127.0.0.1:\\d+/errors#${code}$`));
@@ -61,10 +64,32 @@ test('a token has so many requests a minute, and is told when to come back', asy
   const answer = await rpc(url, 'tools/list', {});
   assertEnvelope(answer, 429, 'RATE_LIMITED');
   const seconds = Number(answer.headers.get('retry-after'));
-  assert.ok(seconds >= 1 && seconds <= 60);
+  // Of the minute that began with the first request.
+  assert.ok(seconds >= 30 && seconds <= 60, `${seconds} s`);
   assert.equal(answer.body.error.context.retry_after_seconds, seconds);
   const other = await rpc(url, 'tools/list', {}, { token: 'anna/bert/*' });
   assert.equal(other.status, 200);
+});
+
+test('who loses the required ability is told no more, though he waits already', async (t) => {
+  let isTaken = false;
+  const { url } = await aServer(t, {
+    requiredAbility: 'mcp:full',
+    inProcess: false,
+    workers: 0,
+    identify: async (asked) => {
+      const who = await byName(asked);
+      return who && isTaken ? { ...who, abilities: ['things:make'] } : who;
+    },
+  });
+  const { data } = await call(url, 'add', { a: 1, b: 2 });
+  const begun = performance.now();
+  const waiting = call(url, 'get_job_status', { job_id: data.job_id, wait_seconds: 25 });
+  await rest(300);
+  isTaken = true;
+  const { error } = await waiting;
+  assert.equal(error?.code, 'AUTHENTICATION_REQUIRED');
+  assert.ok(performance.now() - begun < 10_000);
 });
 
 test('a batch counts as the calls that are in it', async (t) => {
@@ -301,6 +326,39 @@ test('a connection that the client wants closed is closed after the answer, a st
   assert.equal(response.headers['content-type'], 'text/event-stream');
   assert.equal(response.headers.connection, 'close');
   await once(response.socket, 'close');
+});
+
+test('so many requests may be under way on one connection, and one more ends it', async (t) => {
+  const { url } = await aServer(t, { inProcess: false, workers: 0 });
+  const { data } = await call(url, 'add', { a: 1, b: 2 });
+  const args = { job_id: data.job_id, wait_seconds: 5 };
+  const params = { name: 'get_job_status', arguments: args };
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params });
+  const one = [
+    'POST /mcp HTTP/1.1',
+    'Host: localhost',
+    `Authorization: Bearer ${ANNA}`,
+    'Content-Type: application/json',
+    'Accept: application/json, text/event-stream',
+    `Content-Length: ${body.length}`,
+    '',
+    body,
+  ].join('\r\n');
+  const send = (count: number) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    const answer = { text: '', isClosed: false };
+    socket.on('data', (chunk: Buffer) => (answer.text += chunk.toString('latin1')));
+    socket.on('error', () => {}).once('close', () => (answer.isClosed = true));
+    socket.write(one.repeat(count));
+    t.after(() => socket.destroy());
+    return answer;
+  };
+  const [fits, tooMany] = [send(16), send(17)];
+  await until('it has ended', () => tooMany.isClosed, { ms: 4_000 });
+  assert.equal(tooMany.text, '');
+  const answered = () => fits.text.match(/^HTTP\/1\.1 200/gm)?.length;
+  await until('the others are answered', () => answered() === 16, { ms: 20_000 });
+  assert.equal(fits.isClosed, false);
 });
 
 test('a client that leaves in the middle is no fault', async (t) => {

@@ -64,6 +64,7 @@ test('the link gives the whole result to whoever sees the job, and to nobody els
   assert.equal(answer.status, 200);
   assert.equal(answer.headers.get('content-type'), 'application/json');
   assert.equal(answer.headers.get('cache-control'), 'no-store');
+  assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
   const text = await answer.text();
   assert.equal(Buffer.byteLength(text), bytes);
   assert.deepEqual(Object.keys(JSON.parse(text) as object), ['text']);
@@ -92,6 +93,7 @@ test('without a token the link says how to fetch it', async (t) => {
   const answer = await get(address, null);
   assert.equal(answer.status, 401);
   assert.equal(answer.headers.get('www-authenticate'), 'Bearer');
+  assert.equal(answer.headers.get('cache-control'), 'no-store');
   assert.match(await answer.text(), /curl .*\/jobs\/<job_id>\/result/);
 });
 
@@ -115,7 +117,8 @@ test('a short result can be read at the same address, one that is not there is a
     assert.equal(error.code, 'CONFLICT');
     assert.match(error.context.status, new RegExp(status));
   }
-  assert.equal((await get(address(short), ANNA, 'POST')).status, 405);
+  const posted = await get(address(short), ANNA, 'POST');
+  assert.deepEqual([posted.status, posted.headers.get('allow')], [405, 'GET']);
 });
 
 test('the error of a job is kept within bounds, so that every poll can carry it', async (t) => {

@@ -134,3 +134,11 @@ test('a submission that takes too long says that it may have been done, as a rea
   });
   assert.match(JSON.stringify(again.structuredContent), /"replayed":true/);
 });
+
+test('attach shows a caller whom identify does not know no resource either', async (t) => {
+  const client = await connected(t, () => null);
+  for (const uri of ['enums/ability', 'enums/error-code', 'jobs/mjb_1/result']) {
+    const read = client.readResource({ uri: `mcp-async-jobs://${uri}` });
+    await assert.rejects(read, Error, uri);
+  }
+});

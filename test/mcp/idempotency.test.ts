@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { until } from '../support/until.ts';
 import { ANNA, aServer, call, finished, rpc, rpc2026 } from '../http/fixture.ts';
 
 const jobs = new URL('./few-calls.jobs.ts', import.meta.url);
@@ -158,6 +159,21 @@ test('an expired key is free again', async (t) => {
   const later = await call(url, 'big', { ...args, bytes: 2 });
   assert.notEqual(later.data.job_id, first.data.job_id);
   assert.equal(later.data.replayed, undefined);
+});
+
+test('a key that outlives its job is a clear conflict', async (t) => {
+  const { url, store } = await aServer(t, { jobs });
+  const args = { bytes: 1, idempotency_key: 'k9' };
+  await finished(url, (await call(url, 'big', args)).data.job_id);
+  await until('the job is purged', async () => {
+    const { purged } = await store.sweep({ retentionMs: 1, toolMissingMs: 1e9 });
+    return purged === 1;
+  });
+  const { error } = await call(url, 'big', args);
+  assert.equal(error.code, 'IDEMPOTENCY_CONFLICT');
+  assert.match(error.message, /cannot see any more/);
+  assert.match(error.remediation, /another key/);
+  assert.equal(await count(url), 0);
 });
 
 test('50 parallel identical calls with one key are one job, and 49 replays of it', async (t) => {

@@ -126,6 +126,30 @@ test('who may no longer see the jobs of his team waits no longer', async (t) => 
   assert.ok(ms < 5_000, `${ms} ms`);
 });
 
+test('who is refused while he waits is not waited for any longer', async (t) => {
+  let isRevoked = false;
+  const { url, store } = await aServer(t, {
+    ...idle,
+    identify: (asked) => (isRevoked ? null : byName(asked)),
+  });
+  const { data: submitted } = await call(url, 'asks', {});
+  let watching = 0;
+  const onChange = store.onChange.bind(store);
+  store.onChange = (listener) => {
+    watching += 1;
+    const stop = onChange(listener);
+    return () => {
+      watching -= 1;
+      stop();
+    };
+  };
+  const waiting = call(url, 'get_job_status', { job_id: submitted.job_id, wait_seconds: 25 });
+  await until('it waits', () => watching === 1);
+  isRevoked = true;
+  assert.equal((await waiting).error.code, 'AUTHENTICATION_REQUIRED');
+  await until('it does not wait any more', () => watching === 0, { ms: 5_000 });
+});
+
 test('a queued job has its place in the queue, exact to 100 and absent beyond', async (t) => {
   const { url } = await aServer(t, idle);
   const ids: string[] = [];

@@ -190,6 +190,10 @@ test('a server that would lose data in a power cut is refused', async (t) => {
 
 test('a standby is asked nothing, not even what it could tell', async (t) => {
   const standby = await standbyOf(t, await aServer(t));
+  await assert.rejects(
+    openStore(standby.url('postgres')),
+    /it is a standby, which takes no writes/,
+  );
   for (const isPooled of [false, true]) {
     const options = { url: standby.url('postgres'), connectionsMax: 1, log: SILENT };
     const database = Database.open(options, isPooled);

@@ -3,13 +3,18 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'node:test';
 import { Client } from 'pg';
+import { defineStatement } from '../../src/job/effects.ts';
+import type { Job } from '../../src/job/job.ts';
 import { SILENT } from '../../src/job/log.ts';
-import { cancel } from '../../src/job/transitions.ts';
+import { cancel, complete } from '../../src/job/transitions.ts';
 import { openStore } from '../../src/postgres.ts';
 import { Claims } from '../../src/store/postgres/claims.ts';
 import { Database } from '../../src/store/postgres/database.ts';
 import { Deliveries } from '../../src/store/postgres/deliveries.ts';
+import * as limitSql from '../../src/store/postgres/limit-statements.ts';
 import { Limits } from '../../src/store/postgres/limits.ts';
+import { bind, compile, type Given } from '../../src/store/postgres/parameters.ts';
+import * as jobSql from '../../src/store/postgres/statements.ts';
 import type { RunningLimits, Store } from '../../src/store/store.ts';
 import { aJob, claim, ownerOf } from '../support/a-job.ts';
 import { postgresStores, psql } from '../support/postgres.ts';
@@ -17,6 +22,15 @@ import type { Ending } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 
 const limits = (perTeam: number): RunningLimits => ({ perTeam, tools: new Map() });
+const toolLimit = (max: number): RunningLimits => ({
+  perTeam: 0,
+  tools: new Map([['print', { max, perTeam: 0 }]]),
+});
+
+const unlimited = defineStatement<{ id: string }>({
+  name: 'unlimited',
+  postgres: 'UPDATE jobs SET limited = 0 WHERE id = :id',
+});
 
 async function aStore(t: Ending, inlineBytesMax = 65_536): Promise<{ url: string; store: Store }> {
   const { url, stores } = await postgresStores(t, 1, { inlineBytesMax });
@@ -55,6 +69,79 @@ test('limits and caps are exact whatever isolation is the default of the databas
   );
   assert.equal((await psql(url, `SELECT 1 FROM jobs WHERE status = 'running'`)).length, 3);
 });
+
+/** What has to be done under a lock, the lock, and what has to be there before. */
+const LOCKED: readonly {
+  readonly what: string;
+  readonly lock: string;
+  readonly params: Given;
+  readonly before: (store: Store) => Promise<unknown>;
+  readonly work: (store: Store, before: unknown) => Promise<unknown>;
+}[] = [
+  {
+    what: 'a claim counts the runs of a team',
+    lock: limitSql.LOCK_TEAMS,
+    params: { teams: ['tem_a'] },
+    before: (store) => store.insert(aJob(), 0),
+    work: (store) => claim(store, { limits: limits(1) }),
+  },
+  {
+    what: 'a claim counts the runs of a tool',
+    lock: limitSql.LOCK_TOOL,
+    params: { tool: 'print' },
+    before: (store) => store.insert(aJob(), 0),
+    work: (store) => claim(store, { limits: toolLimit(1) }),
+  },
+  {
+    what: 'the end of a run lets the next one of its team go',
+    lock: limitSql.LOCK_TEAMS,
+    params: { teams: ['tem_a'] },
+    async before(store) {
+      await store.insert(aJob(), 0);
+      return (await claim(store, { limits: limits(1) })).jobs[0];
+    },
+    work: (store, job) => store.apply((job as Job).id, complete(job as Job, '{}', [])),
+  },
+  {
+    what: 'a sweep lets go what is stranded',
+    lock: limitSql.LOCK_TEAMS,
+    params: { teams: ['tem_a'] },
+    async before(store) {
+      for (let i = 0; i < 3; i += 1) await store.insert(aJob(), 0);
+      const [job] = (await claim(store, { limits: limits(1) })).jobs;
+      while ((await claim(store, { limits: limits(1) })).nextDueMs === 0);
+      assert.ok(job);
+      // As if its end had been written by a program that knows no limits.
+      await store.write([unlimited({ id: job.id })]);
+    },
+    work: (store) => store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 }),
+  },
+  {
+    what: 'a submission near the cap counts the open jobs of a team',
+    lock: jobSql.LOCK_TEAM,
+    params: { team: 'tem_a' },
+    before: () => Promise.resolve(),
+    work: (store) => store.insert(aJob(), 5),
+  },
+];
+
+for (const { what, lock, params, before, work } of LOCKED) {
+  test(`${what} while nobody else does`, async (t) => {
+    const { url, store } = await aStore(t);
+    const given = await before(store);
+    const stranger = await aStranger(t, url);
+    const compiled = compile(lock);
+    await stranger.query(compiled.text, [...bind(compiled, params)]);
+    let isOver = false;
+    const working = work(store, given).finally(() => {
+      isOver = true;
+    });
+    await untilOneWaits(url);
+    assert.equal(isOver, false);
+    await stranger.query('COMMIT');
+    await working;
+  });
+}
 
 test('a job that moves on while a claim waits for its row is not claimed', async (t) => {
   const { url, store } = await aStore(t);

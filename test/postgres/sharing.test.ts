@@ -34,6 +34,55 @@ test('a commit of one process is heard in another, with its id and status', asyn
   ]);
 });
 
+test('no process hears of its own commits from the others', async (t) => {
+  const { stores } = await postgresStores(t, 2);
+  const heard = stores.map((store) => {
+    const ids: string[] = [];
+    store.onChange((notice) => ids.push(notice?.id ?? 'a look'));
+    return ids;
+  });
+  const [one, other] = stores as [Store, Store];
+  await until('both listen', () => heard.every((ids) => ids.includes('a look')));
+  const told = (at: number, id: string) =>
+    until(`${id} was heard`, () => heard[at]?.includes(id), { ms: 5_000 });
+  const first = await one.insert(aJob(), 0);
+  await told(1, first.id);
+  // What is told later is heard later: an echo of the first would have come by then.
+  const second = await other.insert(aJob(), 0);
+  await told(0, second.id);
+  const third = await one.insert(aJob(), 0);
+  await told(1, third.id);
+  for (const ids of heard) {
+    const own = ids.filter((id) => id !== 'a look');
+    assert.deepEqual(own, [first.id, second.id, third.id]);
+  }
+});
+
+test('a commit of more changes than one notice holds is told without naming them', async (t) => {
+  const failed: string[] = [];
+  const debug = (_: object, message = '') => void failed.push(message);
+  const log = { debug, info() {}, warn() {}, error() {} };
+  const { stores } = await postgresStores(t, 2, { log });
+  const [one, other] = stores as [Store, Store];
+  let looks = 0;
+  const heard = new Set<string>();
+  other.onChange((notice) => {
+    if (notice === null) looks += 1;
+    else heard.add(notice.status);
+  });
+  await until('the other listens', () => looks > 0);
+  await Promise.all(Array.from({ length: 290 }, () => one.insert(aJob(), 0)));
+  // A second later as many changes may be told again.
+  await pause(1_100);
+  assert.equal((await claim(one, { limit: 290 })).jobs.length, 290);
+  await pause(300);
+  assert.ok(!heard.has('running'));
+  assert.deepEqual(
+    failed.filter((message) => /notice/.test(message)),
+    [],
+  );
+});
+
 test('progress of a run in one process is heard at once in another', async (t) => {
   const { stores } = await postgresStores(t, 2);
   const [one, other] = stores as [Store, Store];

@@ -241,6 +241,32 @@ test('a storm of foreign commits is answered with few reads', async () => {
   await Promise.all(waiting);
 });
 
+test('who has left before his wait begins does not wait', async (t) => {
+  const { store, waits } = await aStore(t);
+  const job = await aJobThatIs(store, 'running');
+  const signal = AbortSignal.abort();
+  const { job: seen, ms } = await timed(
+    waits.until(job.id, { who: ownerOf(job), ms: LONG_MS, signal }),
+  );
+  assert.equal(seen.status, 'running');
+  assert.ok(ms < 5_000, `${ms} ms`);
+});
+
+test('a store that fails is asked again a few times a second, not as fast as it answers', async () => {
+  let reads = 0;
+  const waits = new Waits({
+    get() {
+      reads += 1;
+      if (reads === 1) return Promise.resolve({ status: 'running' } as Job);
+      return Promise.reject(new JobError('STORE_BUSY'));
+    },
+    onChange: () => () => {},
+  });
+  const waiting = waits.until('mjb_1', { who: who(), ms: 1_000 });
+  await assert.rejects(waiting, { code: 'STORE_BUSY' });
+  assert.ok(reads <= 10, `${reads} reads`);
+});
+
 test('a store that fails for a while costs nobody his wait', async (t) => {
   const { store } = await aStore(t);
   let isBroken = false;

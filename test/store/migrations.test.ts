@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { openStore } from '../../src/sqlite.ts';
-import { openWriter } from '../../src/store/sqlite/connection.ts';
+import { BUSY, openWriter } from '../../src/store/sqlite/connection.ts';
 import { migrate } from '../../src/store/sqlite/migrate.ts';
 import { sqlOf, type Migrations } from '../../src/store/migrations.ts';
 import { aJob, who } from '../support/a-job.ts';
@@ -83,6 +83,30 @@ describe('opening a store', () => {
     await assert.rejects(openStore(path, { migrations: [half] }), /nowhere/);
     assert.deepEqual(versions(path), [1]);
     await (await openStore(path, { migrations: [APP] })).close();
+  });
+
+  test('a step that has begun is waited for by whoever comes meanwhile', (t) => {
+    const path = join(tempFolder(t), 'jobs.db');
+    const [one, other] = [openWriter(path, 0), openWriter(path, 0)];
+    for (const db of [one, other]) t.after(() => db.close());
+    // One that may wait would do so here, for as long as its patience lasts.
+    const refusals: unknown[] = [];
+    one.function('meanwhile', () => {
+      try {
+        migrate(other, [APP]);
+      } catch (error) {
+        refusals.push(error);
+      }
+      return null;
+    });
+    const [first = '', ...rest] = APP.sqlite.map(sqlOf);
+    migrate(one, [{ ...APP, sqlite: [`SELECT meanwhile(); ${first}`, ...rest] }]);
+    assert.deepEqual(
+      refusals.map((error) => (error as { errcode: number }).errcode & 0xff),
+      [BUSY],
+    );
+    migrate(other, [APP]);
+    assert.deepEqual(versions(path), [1, 2]);
   });
 
   test('an error that ended the transaction, as a full disk may, is told as it is', (t) => {

@@ -7,6 +7,7 @@ import { applying } from './suite/applying.ts';
 import { claiming } from './suite/claiming.ts';
 import { effects } from './suite/effects.ts';
 import { keeping } from './suite/keeping.ts';
+import { lettingGo } from './suite/letting-go.ts';
 import { limiting } from './suite/limiting.ts';
 import { moves } from './suite/moves.ts';
 import type { OpenStore } from './suite/open.ts';
@@ -22,6 +23,7 @@ export function storeSuite(name: string, open: OpenStore): void {
     describe('who sees what', () => visibility(open));
     describe('claiming', () => claiming(open));
     describe('running limits', () => limiting(open));
+    describe('letting go what limits hold', () => lettingGo(open));
     describe('applying', () => applying(open));
     describe('the table of moves', () => moves(open));
     describe('effects', () => effects(open));

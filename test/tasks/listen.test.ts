@@ -282,6 +282,28 @@ test('a stream ends without a word when its token stands for somebody else, what
   assert.equal(frames.at(-1).result, undefined);
 });
 
+test('a stream on which nothing happens is kept from being taken for dead', async (t) => {
+  // Of the server too, which is in this process.
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const { url } = await aTaskServer(t, { inProcess: false, workers: 0 });
+  const taskId = await submitted(url, 'nap', { ms: 60_000 });
+  const notifications = { taskIds: [taskId] };
+  const response = await fetch(url, message2026('subscriptions/listen', { notifications }));
+  let text = '';
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  t.after(() => reader?.cancel());
+  const reading = async () => {
+    for (let one = await reader?.read(); one && !one.done; one = await reader?.read()) {
+      text += one.value;
+    }
+  };
+  void reading().catch(() => {});
+  await until('the snapshot is there', () => text.includes('notifications/tasks'));
+  const before = text.match(/^:/gm)?.length ?? 0;
+  t.mock.timers.tick(15_000);
+  await until('it is kept', () => (text.match(/^:/gm)?.length ?? 0) > before);
+});
+
 test('what the SDK sends of its own goes through, beside the tasks', async (t) => {
   const { url } = await aTaskServer(t, {
     tools: (mcp, { notify }) => {

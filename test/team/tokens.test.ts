@@ -187,15 +187,17 @@ test('lists show the holder own live tokens without secrets, the operator all', 
   const mine = await createToken(store, { ...ANN, team: 'lists', name: 'laptop' });
   const gone = await createToken(store, { ...ANN, team: 'lists' });
   const ben = await createToken(store, { ...ANN, team: 'lists', owner: 'ben' });
+  const old = await createToken(store, { ...ANN, team: 'lists', expiresAt: Date.now() });
+  const later = await createToken(store, { ...ANN, team: 'lists', expiresAt: Date.now() + 60_000 });
   await revokeToken(store, gone.id);
   const listed = await listTokens(store, { team: mine.team_id, owner: mine.owner_id });
-  assert.deepEqual(
-    listed.map(({ id }) => id),
-    [mine.id],
-  );
-  assert.equal(listed[0]?.name, 'laptop');
+  assert.deepEqual(new Set(listed.map(({ id }) => id)), new Set([mine.id, later.id]));
+  assert.equal(listed.find(({ id }) => id === mine.id)?.name, 'laptop');
   const all = await allTokens(store, { team: 'lists' });
-  assert.deepEqual(new Set(all.map(({ id }) => id)), new Set([mine.id, gone.id, ben.id]));
+  assert.deepEqual(
+    new Set(all.map(({ id }) => id)),
+    new Set([mine, gone, ben, old, later].map(({ id }) => id)),
+  );
   assert.notEqual(all.find(({ id }) => id === gone.id)?.revoked_at, null);
   const files = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'));
   const text = JSON.stringify([listed, all]) + files.join('\n');

@@ -184,6 +184,46 @@ describe('worker processes', { concurrency: 6 }, () => {
     assert.deepEqual([job.status, job.attempts, job.runs], ['completed', 1, 2]);
   });
 
+  test('a job that was claimed for a worker that had died meanwhile is handed back at once, for free', async (t) => {
+    const gate = Promise.withResolvers<void>();
+    let claims = 0;
+    const works = await startWorks(t, {
+      around: (store) =>
+        new Proxy(store, {
+          get(target, name) {
+            const member: unknown = Reflect.get(target, name);
+            if (typeof member !== 'function') return member;
+            if (name !== 'claim') return member.bind(target) as unknown;
+            return async (request: Parameters<typeof store.claim>[0]) => {
+              claims += 1;
+              if (claims === 1) await gate.promise;
+              return target.claim(request);
+            };
+          },
+        }),
+    });
+    await until('the worker asks for jobs', () => claims === 1);
+    const [pid = 0] = works.workers.pids();
+    const id = await works.submit('quick', 'late');
+    process.kill(pid, 'SIGKILL');
+    await until('it has died', () => !isAlive(pid));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    gate.resolve();
+    // Its lease would have lasted for longer.
+    const job = await works.ended(id, 10_000);
+    assert.deepEqual([job.status, job.attempts], ['completed', 0]);
+  });
+
+  test('a worker that ends without ever having had a job is started again after growing pauses', async (t) => {
+    const works = await startWorks(t, {
+      jobs: new URL('data:text/javascript,process.exit(1)'),
+    });
+    const pauses = () =>
+      works.log.flatMap(({ fields }) => (fields['delayMs'] as number | undefined) ?? []);
+    await until('it was started again three times', () => pauses().length >= 3);
+    assert.deepEqual(pauses().slice(0, 3), [50, 100, 200]);
+  });
+
   test('a jobs module that cannot be loaded is logged, tried again, and stops cleanly', async (t) => {
     const works = await startWorks(t, {
       jobs: new URL('data:text/javascript,throw new Error("no")'),

@@ -131,6 +131,27 @@ export function applying(open: OpenStore): void {
     assert.deepEqual(await store.get(job.id, who()), job);
   });
 
+  test('of ends of runs that come at once, one that no row may carry fails alone', async (t) => {
+    const store = await open(t);
+    for (let i = 0; i < 5; i += 1) await store.insert(aJob(), 0);
+    const { jobs } = await claim(store);
+    const answers = await Promise.allSettled(
+      jobs.map((job, i) =>
+        store.apply(
+          job.id,
+          i === 2
+            ? { from: ['running'], to: 'completed', lease: job.lease }
+            : complete(job, '{}', []),
+        ),
+      ),
+    );
+    const statuses = await Promise.all(jobs.map(({ id }) => store.get(id, who())));
+    assert.deepEqual(
+      answers.map(({ status }, i) => [status, statuses[i]?.status]),
+      jobs.map((_, i) => (i === 2 ? ['rejected', 'running'] : ['fulfilled', 'completed'])),
+    );
+  });
+
   test('a run that ended leaves room for other jobs of the same tool', async (t) => {
     const store = await open(t);
     const { tool } = await aJobThatIs(store, 'completed');

@@ -202,6 +202,17 @@ export function claiming(open: OpenStore): void {
     assert.deepEqual(await idsOf(true), [alone]);
   });
 
+  test('a job that must run alone is not lost by a worker that is busy', async (t) => {
+    const store = await open(t);
+    const { id } = await store.insert(aJob(), 0);
+    // A claim that was filled thinks that there is more, and looks no further.
+    const [job] = (await claim(store, { limit: 1 })).jobs;
+    assert.ok(job);
+    await store.apply(id, handBack(job, { alone: true }));
+    assert.deepEqual((await claim(store, { limit: 1, idle: false })).jobs, []);
+    assert.equal((await claim(store, { limit: 1, idle: true })).jobs[0]?.id, id);
+  });
+
   test('a job that rests is not claimed before its time, and its time is told', async (t) => {
     const store = await open(t);
     const { id } = await store.insert(aJob(), 0);

@@ -91,6 +91,18 @@ export function keeping(open: OpenStore): void {
     assert.equal((await store.get(job.id, who()))?.input, '{}');
   });
 
+  test('of submissions that come at once, one that cannot be kept fails alone', async (t) => {
+    const store = await open(t);
+    const taken = await store.insert(aJob(), 0);
+    const jobs = Array.from({ length: 10 }, (_, i) => aJob(i === 4 ? { id: taken.id } : {}));
+    const answers = await Promise.allSettled(jobs.map((job) => store.insert(job, 0)));
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      jobs.map((_, i) => (i === 4 ? 'rejected' : 'fulfilled')),
+    );
+    for (const { id } of jobs) assert.equal((await store.get(id, who()))?.id, id);
+  });
+
   test('hostile text is kept and given back unchanged', async (t) => {
     const store = await open(t);
     const texts = ['\0', 'a\0b', "'; DROP TABLE jobs; --", '\u202Eabc\u200B', '😀'.repeat(100)];

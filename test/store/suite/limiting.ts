@@ -29,14 +29,14 @@ const WHOSE = defineStatement<Record<string, never>, { team: string; tool: strin
 });
 
 /** Jobs that a claim would meet, by team and tool. */
-async function dueOf(store: Store): Promise<Record<string, number>> {
+export async function dueOf(store: Store): Promise<Record<string, number>> {
   const rows = await store.read(WHOSE, {});
   return Object.fromEntries(rows.map(({ team, tool, due }) => [`${team} ${tool}`, due]));
 }
 
 type Limits = { perTeam?: number; tools?: Record<string, { max?: number; perTeam?: number }> };
 
-function limits({ perTeam = 0, tools = {} }: Limits): RunningLimits {
+export function limits({ perTeam = 0, tools = {} }: Limits): RunningLimits {
   const all = Object.entries(tools).map(
     ([tool, one]) => [tool, { max: 0, perTeam: 0, ...one }] as const,
   );
@@ -45,14 +45,18 @@ function limits({ perTeam = 0, tools = {} }: Limits): RunningLimits {
 
 const TWO = { limits: limits({ perTeam: 2 }) };
 
-async function insertAll(store: Store, count: number, given: Parameters<typeof aJob>[0] = {}) {
+export async function insertAll(
+  store: Store,
+  count: number,
+  given: Parameters<typeof aJob>[0] = {},
+) {
   const jobs = Array.from({ length: count }, () => aJob(given));
   for (const job of jobs) await store.insert(job, 0);
   return jobs.map(({ id }) => id);
 }
 
 /** Claim until nothing more is due, as a worker does. */
-async function claimAll(store: Store, given: Partial<ClaimRequest>): Promise<Job[]> {
+export async function claimAll(store: Store, given: Partial<ClaimRequest>): Promise<Job[]> {
   const jobs: Job[] = [];
   for (;;) {
     const claimed = await claim(store, { ...given, limit: (given.limit ?? 100) - jobs.length });

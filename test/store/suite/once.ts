@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'node:test';
+import { defineStatement } from '../../../src/job/effects.ts';
 import type { IdempotencyKey } from '../../../src/job/job.ts';
 import { aJob, aJobThatIs, claim, who } from '../../support/a-job.ts';
 import type { OpenStore } from './open.ts';
@@ -8,6 +9,13 @@ import type { OpenStore } from './open.ts';
 function aKey(given: Partial<IdempotencyKey> = {}): IdempotencyKey {
   return { key: 'k1', hash: 'h1', answer: '{"a":1}', ttlMs: 60_000, ...given };
 }
+
+const KEPT = 'SELECT key FROM idempotency_keys';
+const keptKeys = defineStatement<Record<string, never>>({
+  name: 'kept_keys',
+  sqlite: KEPT,
+  postgres: KEPT,
+});
 
 export function once(open: OpenStore): void {
   test('of many submissions under one key one makes a job, and all others find it', async (t) => {
@@ -52,6 +60,19 @@ export function once(open: OpenStore): void {
     await store.insertOnce(aJob(), 0, aKey());
     await store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 });
     assert.equal((await store.replay(who(), 'print', 'k1'))?.hash, 'h1');
+  });
+
+  test('a sweep forgets keys that have expired, and those alone', async (t) => {
+    const store = await open(t);
+    for (const [key, ttlMs] of [
+      ['k1', 10],
+      ['k2', 60_000],
+    ] as const) {
+      await store.insertOnce(aJob(), 0, aKey({ key, ttlMs }));
+    }
+    await pause(20);
+    await store.sweep({ retentionMs: 1e9, toolMissingMs: 1e9 });
+    assert.deepEqual(await store.read(keptKeys, {}), [{ key: 'k2' }]);
   });
 
   test('a submission that is refused leaves its key free', async (t) => {

@@ -29,6 +29,19 @@ async function aDeadProcess(): Promise<string> {
 const self = () => identityOf(process.pid);
 
 const APART = 'SELECT count(*) AS payloads FROM job_payloads';
+const IDS = 'SELECT id FROM workers ORDER BY id';
+const workerIds = defineStatement<Record<string, never>, { id: string }>({
+  name: 'worker_ids',
+  sqlite: IDS,
+  postgres: IDS,
+});
+const SILENT_FOR = 'UPDATE workers SET beat_at = beat_at - :ms WHERE id = :id';
+const silentFor = defineStatement<{ id: string; ms: number }>({
+  name: 'silent_for',
+  sqlite: SILENT_FOR,
+  postgres: SILENT_FOR,
+});
+
 const countApart = defineStatement<Record<string, never>, { payloads: number }>({
   name: 'count_payloads',
   sqlite: APART,
@@ -155,6 +168,51 @@ export function sweeping(open: OpenStore): void {
     const ended = await store.get(fax.id, who());
     assert.deepEqual([ended?.status, ended?.error?.code], ['failed', 'TOOL_UNAVAILABLE']);
     assert.equal((await store.get(print.id, who()))?.status, 'queued');
+  });
+
+  test('a worker that has not beaten for half a minute neither lives nor knows a tool', async (t) => {
+    const store = await open(t);
+    const worker = { process: self(), supervisor: self() };
+    await store.beat({ ...worker, id: 'wrk_1', tools: ['fax'] });
+    await store.beat({ ...worker, id: 'wrk_2', tools: ['print'] });
+    const { id } = await store.insert(aJob({ tool: 'fax' }), 0);
+    const swept = async () => {
+      await sweep(store, { toolMissingMs: 10 });
+      await pause(20);
+      return (await sweep(store, { toolMissingMs: 10 })).moved;
+    };
+    await store.write([silentFor({ id: 'wrk_1', ms: 15_000 }, { expect: 1 })]);
+    assert.deepEqual([await swept(), (await store.health()).workers], [[], 2]);
+    await store.write([silentFor({ id: 'wrk_1', ms: 16_000 }, { expect: 1 })]);
+    assert.deepEqual([await swept(), (await store.health()).workers], [[id], 1]);
+    await store.beat({ ...worker, id: 'wrk_1', tools: ['fax'] });
+    assert.equal((await store.health()).workers, 2);
+  });
+
+  test('a worker that has ended is forgotten, unless its supervisor lives and has to settle its jobs', async (t) => {
+    const store = await open(t);
+    const gone = await aDeadProcess();
+    await store.beat({ id: 'wrk_1', process: gone, supervisor: gone, tools: [] });
+    await store.beat({ id: 'wrk_2', process: gone, supervisor: self(), tools: [] });
+    await store.beat({ id: 'wrk_3', process: self(), supervisor: self(), tools: [] });
+    await store.beat({ id: 'wrk_4', process: self(), supervisor: self(), tools: [] });
+    await store.write([silentFor({ id: 'wrk_4', ms: 3_601_000 }, { expect: 1 })]);
+    await sweep(store);
+    const left = (await store.read(workerIds, {})).map(({ id }) => id);
+    assert.deepEqual(left, ['wrk_2', 'wrk_3']);
+  });
+
+  test('a job that has rested ends like any other when no living worker knows its tool', async (t) => {
+    const store = await open(t);
+    const { id } = await store.insert(aJob({ tool: 'fax' }), 0);
+    const [job] = (await claim(store, { tools: ['fax'] })).jobs;
+    assert.ok(job);
+    await store.apply(id, { ...handBack(job), delayMs: 10 });
+    await store.beat({ id: 'wrk_1', process: self(), supervisor: self(), tools: ['print'] });
+    await pause(20);
+    assert.deepEqual((await sweep(store, { toolMissingMs: 10 })).moved, []);
+    await pause(20);
+    assert.deepEqual((await sweep(store, { toolMissingMs: 10 })).moved, [id]);
   });
 
   test('a tool that is known again in time keeps its jobs', async (t) => {

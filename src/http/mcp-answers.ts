@@ -13,6 +13,7 @@ import {
 import type { Json } from '../job/json.ts';
 import { printableJson } from '../job/printable.ts';
 import { listenRequestIn, TaskStreams } from '../mcp/listen.ts';
+import { Places } from '../mcp/places.ts';
 import { CallAuth, serverFor, type Call, type McpServerOptions } from './mcp-server.ts';
 import { Sessions } from './sessions.ts';
 
@@ -20,6 +21,8 @@ import { Sessions } from './sessions.ts';
 const ERROR_CHARACTERS = 1_000;
 
 export interface McpAnswersOptions extends McpServerOptions {
+  /** Streams of tasks that may be open at once. */
+  readonly maxSubscriptions: number;
   /** Whether 2025 clients get sessions. */
   readonly sessionful: boolean;
 }
@@ -40,13 +43,13 @@ export class McpAnswers {
   readonly #sessions: Sessions | null;
 
   constructor(options: McpAnswersOptions) {
-    const { queue, viewing, places, sessionful } = options;
+    const { queue, viewing, maxSubscriptions, sessionful } = options;
     this.#options = options;
     this.#handler = createMcpHandler(
       ({ era, authInfo }) => this.#make(era, CallAuth.callIn(authInfo)),
       { onerror: (error) => queue.log.debug({ err: error }, 'MCP request not served') },
     );
-    this.#streams = new TaskStreams(queue, viewing, places);
+    this.#streams = new TaskStreams(queue, viewing, new Places(maxSubscriptions));
     const make = (call: Call) => this.#make('legacy', call);
     this.#sessions = sessionful ? new Sessions(make, queue.log) : null;
   }

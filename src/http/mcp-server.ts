@@ -56,7 +56,7 @@ export class CallAuth implements AuthInfo {
 export interface McpServerOptions {
   readonly queue: QueueContext;
   readonly viewing: Viewing;
-  /** For streams of tasks, and for who waits for a result. */
+  /** For who waits for a result. */
   readonly places: Places;
   readonly name: string;
   readonly version: string;

@@ -76,10 +76,7 @@ export interface ServeOptions {
   readonly idempotencyTtlMs?: number;
   /** Final jobs are kept this long after completion, in milliseconds. Default 2,592,000,000 (30 days). */
   readonly retentionMs?: number;
-  /**
-   * Streams of `subscriptions/listen` with task ids and waits for `tasks/result` that may be open at
-   * once. Default 10,000; 0..100,000.
-   */
+  /** Streams of `subscriptions/listen` with task ids that may be open at once. Default 10,000; 0..100,000. */
   readonly maxSubscriptions?: number;
   /**
    * Give clients of the 2025 revisions sessions, kept in the memory of this process, and with them

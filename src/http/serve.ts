@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import { definitionsOf, type AnyDefinition } from '../job/definition.ts';
 import { newId } from '../job/ids.ts';
 import type { Viewing } from '../mcp/job-view.ts';
-import { Places } from '../mcp/places.ts';
+import { Places, WAITING_MAX } from '../mcp/places.ts';
 import type { QueueContext } from '../queue/context.ts';
 import { Waits } from '../queue/wait.ts';
 import type { Store } from '../store/store.ts';
@@ -123,7 +123,7 @@ function answers(
   const { retentionMs } = checked;
   const viewing: Viewing = { definitions, publicUrl, docsUrl, servesResults: true, retentionMs };
   const about = { queue, viewing, limits, publicUrl, docsUrl };
-  const places = new Places(checked.maxSubscriptions);
+  const places = new Places(WAITING_MAX);
   const endpoint = mcpEndpoint({ ...checked, ...about, places });
   const unready = onceAWhile(async (): Promise<readonly string[]> => {
     const { writable, workers } = await store.health();

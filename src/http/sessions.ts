@@ -63,7 +63,6 @@ export class Sessions {
 
   /** What is no `initialize` is refused by the transport, and the session forgotten. */
   async #begin(given: SessionRequest): Promise<WebStandardStreamableHTTPServerTransport> {
-    await this.#makeRoom();
     const server = this.#make(given.call);
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => newId('ses'),
@@ -72,6 +71,8 @@ export class Sessions {
       onsessioninitialized: (id) => {
         const holder = rightsOf(given.call.who);
         this.#sessions.set(id, { transport, server, holder, usedAt: monotonic() });
+        // Only now: what is no `initialize` must not end the session of somebody else.
+        return this.#makeRoom();
       },
       onsessionclosed: (id) => void this.#sessions.delete(id),
     });
@@ -83,7 +84,7 @@ export class Sessions {
     const oldest = [...this.#sessions].toSorted(([, a], [, b]) => a.usedAt - b.usedAt);
     const late = oldest.filter(([, { usedAt }]) => monotonic() - usedAt > IDLE_MS);
     const [first] = oldest;
-    if (late.length === 0 && oldest.length >= SESSIONS_MAX && first) late.push(first);
+    if (late.length === 0 && oldest.length > SESSIONS_MAX && first) late.push(first);
     for (const [id] of late) await this.#end(id);
   }
 

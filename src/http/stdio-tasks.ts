@@ -96,7 +96,8 @@ export class TaskTransport implements Transport {
       const job = await queue.store.get(taskId, who);
       if (job !== null) jobs.push(job);
     }
-    this.#asked.delete(id);
+    // Cancelled or closed meanwhile.
+    if (!this.#asked.delete(id)) return;
     const { params } = acknowledgement;
     const notifications = { ...params.notifications, taskIds: jobs.map((job) => job.id) };
     this.#write({ ...acknowledgement, params: { ...params, notifications } });
@@ -135,6 +136,7 @@ export class TaskTransport implements Transport {
 
   #stopAll(): void {
     for (const id of this.#open.keys()) this.#stop(id);
+    this.#asked.clear();
   }
 
   async #authorise(): Promise<void> {

@@ -15,7 +15,7 @@ import { JobError, toErrorBody, toFailure } from '../job/errors.ts';
 import { newId } from '../job/ids.ts';
 import { can } from '../job/who.ts';
 import type { Viewing } from '../mcp/job-view.ts';
-import { Places } from '../mcp/places.ts';
+import { Places, WAITING_MAX } from '../mcp/places.ts';
 import type { QueueContext } from '../queue/context.ts';
 import { Waits } from '../queue/wait.ts';
 import type { Store } from '../store/store.ts';
@@ -121,7 +121,7 @@ function partsOf(
   const { definitions } = about;
   const viewing: Viewing = { definitions, publicUrl, docsUrl, servesResults, retentionMs };
   const queue = { ...about, settings, maxOutstanding, idempotencyTtlMs, log };
-  const places = new Places(checked.maxSubscriptions);
+  const places = new Places(WAITING_MAX);
   return { ...checked, queue, viewing, places, publicUrl, docsUrl };
 }
 

@@ -7,7 +7,7 @@ import type { QueueContext } from '../queue/context.ts';
 import { Waits } from '../queue/wait.ts';
 import type { Identify } from '../team/identify.ts';
 import type { JobTools } from './job-tools.ts';
-import { Places } from './places.ts';
+import { Places, WAITING_MAX } from './places.ts';
 import { registerSurfaces } from './surfaces.ts';
 import { takeToolCalls } from './tool-call-seam.ts';
 import { wireTool, type WiredTool } from './tool.ts';
@@ -43,9 +43,6 @@ interface Waiting {
   readonly waits: Waits;
   readonly places: Places;
 }
-
-/** So many may wait for a result at once. */
-const PLACES = 10_000;
 
 /**
  * Put the job tools on an `McpServer` of your own: a tool for each definition, those that look at
@@ -111,7 +108,7 @@ export function jobToolsFor(
 }
 
 function waitingOn(store: AttachOptions['store']): Waiting {
-  const shared = waiting.get(store) ?? { waits: new Waits(store), places: new Places(PLACES) };
+  const shared = waiting.get(store) ?? { waits: new Waits(store), places: new Places(WAITING_MAX) };
   waiting.set(store, shared);
   return shared;
 }

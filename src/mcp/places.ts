@@ -1,6 +1,9 @@
 /** Room for what is held open for long: so many at once, and no more. */
 import { ProtocolErrorCode } from '@modelcontextprotocol/server';
 
+/** So many may wait for a result at once. */
+export const WAITING_MAX = 10_000;
+
 export class Places {
   readonly #max: number;
   #taken = 0;

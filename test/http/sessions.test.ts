@@ -55,6 +55,7 @@ function aHouse(t: TestContext) {
       const answer = await send('POST', { method: 'initialize', params });
       return answer.headers.get('mcp-session-id') ?? '';
     },
+    refused: () => send('POST', { method: 'tools/list' }),
     isKnown: async (session: string) =>
       (await send('POST', { method: 'ping' }, session)).status !== 404,
   };
@@ -75,6 +76,13 @@ test('a session that nobody has used for an hour is forgotten, and one in use is
   await begin();
   assert.deepEqual([await isKnown(idle), await isKnown(used)], [false, true]);
   assert.equal(open.size, 3);
+});
+
+test('what begins no session ends none', async (t) => {
+  const { begin, isKnown, refused } = aHouse(t);
+  const ids = await Promise.all(Array.from({ length: 1_000 }, () => begin()));
+  assert.equal((await refused()).status, 400);
+  assert.equal(await isKnown(ids[0] ?? ''), true);
 });
 
 test('there are a thousand sessions at most; for one more the one goes that was not used for longest', async (t) => {

@@ -253,7 +253,7 @@ test('however many batches are over, all of them are wiped at once', async () =>
     const made = { id, team: team?.team ?? '', owner: 'usr_x', plan: String(plan.id), quantity: 1 };
     const sealed = new Uint8Array([1]);
     const batch = { ...made, expires_at: null, at: long, sealed };
-    await server.store.write([insertBatch(batch, { expect: 1 })]);
+    await server.store.write([insertBatch(batch, { expect: 1 }), age({ id, at: long })]);
   }
   assert.equal((await server.store.read(sealedBefore, { at: long }))[0]?.count, 230);
   await server.application.maintain(server.store);

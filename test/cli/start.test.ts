@@ -154,7 +154,7 @@ test('what cannot be started says why, and ends with 1', async (t) => {
     [/cannot be opened or made/, ['--db', join(folder, 'missing', 'jobs.db')]],
     [/not a database/, ['--db', text]],
     [/in use/, ['--port', String((taken.address() as AddressInfo).port)]],
-    [/no file/, ['--jobs', join(folder, 'missing.ts')]],
+    [/no such file/, ['--jobs', join(folder, 'missing.ts')]],
     [/exports no definition/, ['--jobs', empty]],
     [/0\.\.64/, ['--workers', '65']],
     [/absolute http/, ['--public-url', 'jobs.example.com']],

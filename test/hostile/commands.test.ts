@@ -86,7 +86,7 @@ const LINES: readonly (readonly string[])[] = [
     '--ability',
     '*',
     '--project',
-    'a IT',
+    'a b IT',
   ],
   ['start', '--db', 'DB', '--port', 'IT!'],
   ['start', '--db', 'DB', '--public-url', 'ftp://IT'],
